@@ -1,0 +1,528 @@
+
+/*
+ * Decides where segments and parts end.
+ *
+ * One track leads: video, where it is.  Its key frames make the boundaries;
+ * the other track is cut at its first frame at or behind each of them
+ * (CMAF-23), so that segments of the same number line up (HLS-46).  Audio is
+ * published only as far as video has come, so that a boundary never falls
+ * into what was published; a track that nothing comes for is not waited for
+ * longer than NGX_LIVE_CUT_WAIT.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_live_writer.h"
+
+
+#define NGX_LIVE_CUT_WAIT    2000000    /* us */
+#define NGX_LIVE_CUT_START   1000000    /* us, for video to announce itself */
+#define NGX_LIVE_CUT_NEAR    20000      /* us, a key frame is on time */
+
+
+static ngx_int_t ngx_live_cut_video(ngx_live_publication_t *pub,
+    ngx_live_writer_t *w, int64_t us, ngx_live_frame_t *frame);
+static ngx_int_t ngx_live_cut_audio(ngx_live_publication_t *pub,
+    ngx_live_writer_t *w, int64_t us, ngx_live_frame_t *frame);
+static ngx_int_t ngx_live_cut_audio_segment(ngx_live_publication_t *pub,
+    ngx_live_writer_t *w, ngx_uint_t leads, int64_t dts);
+static int32_t ngx_live_cut_cts(ngx_live_writer_t *w, int32_t ms);
+static ngx_uint_t ngx_live_cut_due(ngx_live_publication_t *pub,
+    ngx_live_writer_t *w, int64_t us, ngx_uint_t key);
+static ngx_int_t ngx_live_cut_boundary(ngx_live_publication_t *pub,
+    ngx_live_writer_t *lead, int64_t us, int64_t dts);
+static ngx_int_t ngx_live_cut_push(ngx_live_writer_t *w,
+    ngx_live_boundary_t *b);
+static ngx_int_t ngx_live_cut_queued(ngx_live_writer_t *w, int64_t us,
+    int64_t dts);
+static ngx_int_t ngx_live_cut_apply(ngx_live_writer_t *w,
+    ngx_live_boundary_t *b, int64_t end);
+static ngx_int_t ngx_live_cut_part(ngx_live_writer_t *w, int64_t dts);
+static void ngx_live_cut_begin(ngx_live_writer_t *w, int64_t dts,
+    int32_t cts, ngx_live_frame_t *frame);
+static void ngx_live_cut_warn(ngx_live_publication_t *pub, int64_t us,
+    ngx_uint_t key);
+
+
+ngx_int_t
+ngx_live_cut_frame(ngx_live_publication_t *pub, ngx_live_writer_t *w,
+    int64_t us, ngx_live_frame_t *frame)
+{
+    ngx_int_t  rc;
+
+    pub->newest_us = ngx_max(pub->newest_us, us);
+
+    rc = (w->media == LIVE_MEDIA_VIDEO)
+         ? ngx_live_cut_video(pub, w, us, frame)
+         : ngx_live_cut_audio(pub, w, us, frame);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_live_cut_laggards(pub, us);
+}
+
+
+static ngx_int_t
+ngx_live_cut_video(ngx_live_publication_t *pub, ngx_live_writer_t *w,
+    int64_t us, ngx_live_frame_t *frame)
+{
+    int32_t  cts;
+    int64_t  dts;
+
+    if (w->need_key && !frame->key) {
+        return NGX_DECLINED;
+    }
+
+    if (live_track_clock_map(&w->clock, us, &dts) != LIVE_OK) {
+        return NGX_DECLINED;
+    }
+
+    cts = ngx_live_cut_cts(w, frame->cts);
+
+    if (w->need_key) {
+        w->shift = cts;
+    }
+
+    /* the first frame is presented at its decoding time (CMAF-17, CMAF-18) */
+
+    dts += w->shift;
+    cts -= w->shift;
+
+    if (dts < w->end) {
+        dts = w->end;
+    }
+
+    us = live_ticks_to_us(dts, w->info.timescale);
+
+    if (ngx_live_cut_queued(w, us, dts) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_live_cut_due(pub, w, us, frame->key)) {
+        ngx_live_cut_warn(pub, us, frame->key);
+
+        if (ngx_live_cut_boundary(pub, w, us, dts) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+    } else if (ngx_live_cut_part(w, dts) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    w->need_key = 0;
+    pub->video_us = us;
+
+    ngx_live_cut_begin(w, dts, cts, frame);
+
+    return NGX_OK;
+}
+
+
+/* Composition offsets are frames, whatever milliseconds make of them. */
+
+static int32_t
+ngx_live_cut_cts(ngx_live_writer_t *w, int32_t ms)
+{
+    int64_t   ticks, frames;
+    uint32_t  frame;
+
+    if (ms > 10000 || ms < -10000) {
+        return 0;
+    }
+
+    ticks = (int64_t) ms * w->info.timescale / 1000;
+    frame = live_track_clock_duration(&w->clock);
+
+    frames = (ticks + (ticks < 0 ? -1 : 1) * (int64_t) frame / 2)
+             / (int64_t) frame;
+
+    if (llabs(frames * frame - ticks) * 1000
+        <= 2 * (int64_t) w->info.timescale)
+    {
+        return frames * frame;
+    }
+
+    return ticks;
+}
+
+
+static ngx_uint_t
+ngx_live_cut_due(ngx_live_publication_t *pub, ngx_live_writer_t *w,
+    int64_t us, ngx_uint_t key)
+{
+    int64_t  frame;
+
+    if (key) {
+        return !pub->cut || !w->open || w->need_key || w->changed
+               || pub->discontinuity
+               || pub->writers[LIVE_MEDIA_AUDIO].changed
+               || us - pub->begin_us >= pub->segment_us - NGX_LIVE_CUT_NEAR;
+    }
+
+    if (!w->open) {
+        return 1;
+    }
+
+    /* the target duration is a promise (HLS-8) */
+
+    frame = live_ticks_to_us(live_track_clock_duration(&w->clock),
+                             w->info.timescale);
+
+    return us + frame - pub->begin_us > pub->max_us;
+}
+
+
+static void
+ngx_live_cut_warn(ngx_live_publication_t *pub, int64_t us, ngx_uint_t key)
+{
+    int64_t  duration;
+
+    duration = us - pub->begin_us;
+
+    if (!pub->cut || pub->warned
+        || duration < pub->segment_us + pub->segment_us / 2)
+    {
+        return;
+    }
+
+    pub->warned = 1;
+
+    if (key) {
+        ngx_log_error(NGX_LOG_WARN, pub->log, 0,
+                      "key frames come every %L.%03Ls, segments become "
+                      "longer than the configured %Ms: set the key frame "
+                      "interval of the encoder to a part of it",
+                      duration / 1000000, duration / 1000 % 1000,
+                      (ngx_msec_t) (pub->segment_us / 1000));
+
+    } else {
+        ngx_log_error(NGX_LOG_WARN, pub->log, 0,
+                      "no key frame for %L.%03Ls, segments are cut without "
+                      "one: set a key frame interval in the encoder",
+                      duration / 1000000, duration / 1000 % 1000);
+    }
+}
+
+
+static ngx_int_t
+ngx_live_cut_audio(ngx_live_publication_t *pub, ngx_live_writer_t *w,
+    int64_t us, ngx_live_frame_t *frame)
+{
+    int64_t             dts, wait;
+    ngx_int_t           rc;
+    ngx_uint_t          leads;
+    ngx_live_writer_t  *video;
+
+    video = &pub->writers[LIVE_MEDIA_VIDEO];
+
+    if (!pub->cut) {
+
+        wait = video->configured ? NGX_LIVE_CUT_WAIT
+                                 : pub->audio_only ? 0 : NGX_LIVE_CUT_START;
+
+        if (us - pub->first_us < wait) {
+            return NGX_DECLINED;
+        }
+    }
+
+    leads = !video->configured
+            || us - ngx_max(pub->video_us, pub->begin_us)
+               >= NGX_LIVE_CUT_WAIT;
+
+    if (pub->cut && w->sh && (w->changed || pub->discontinuity)) {
+
+        /* behind a change, audio goes on with the next segment (RTMP-75) */
+
+        if (leads) {
+            if (ngx_live_cut_boundary(pub, w, us, w->end) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+        } else if (w->nboundaries == 0) {
+            return NGX_DECLINED;
+
+        } else if (ngx_live_cut_queued(w, us, w->end) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (w->changed) {
+            return NGX_DECLINED;
+        }
+    }
+
+    if (live_track_clock_map(&w->clock, us, &dts) != LIVE_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (dts < w->end) {
+        dts = w->end;
+    }
+
+    us = live_ticks_to_us(dts, w->info.timescale);
+
+    if (ngx_live_cut_queued(w, us, dts) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_live_cut_audio_segment(pub, w, leads, dts);
+
+    if (rc == NGX_OK) {
+        ngx_live_cut_begin(w, dts, 0, frame);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_live_cut_audio_segment(ngx_live_publication_t *pub, ngx_live_writer_t *w,
+    ngx_uint_t leads, int64_t dts)
+{
+    int64_t  us, most;
+
+    us = live_ticks_to_us(dts, w->info.timescale);
+
+    /* without video, segments end on time; where it stalls, they must end */
+
+    most = pub->writers[LIVE_MEDIA_VIDEO].configured
+           ? pub->max_us - NGX_LIVE_CUT_WAIT / 4
+           : pub->segment_us - NGX_LIVE_CUT_NEAR;
+
+    if (!pub->cut || (leads && us - pub->begin_us >= most)) {
+        return ngx_live_cut_boundary(pub, w, us, dts);
+    }
+
+    if (!w->open) {
+
+        /* audio that begins in the middle of a segment */
+
+        if (us < pub->last.us) {
+            return NGX_DECLINED;
+        }
+
+        return ngx_live_cut_apply(w, &pub->last, dts);
+    }
+
+    if (w->nsamples < w->capacity
+        && !leads && us > pub->video_us)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_live_cut_part(w, dts);
+}
+
+
+/* Closes the part when one more frame would make it too long. */
+
+static ngx_int_t
+ngx_live_cut_part(ngx_live_writer_t *w, int64_t dts)
+{
+    int64_t  most, frame;
+
+    if (!w->open || w->nsamples == 0) {
+        return NGX_OK;
+    }
+
+    most = (int64_t) w->pub->st->part * w->info.timescale / 1000;
+    frame = live_track_clock_duration(&w->clock);
+
+    if (dts + frame - w->samples[0].dts <= most
+        && w->nsamples < w->capacity)
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_live_writer_part(w, w->nsamples, dts) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_live_writer_begin_part(w);
+}
+
+
+static void
+ngx_live_cut_begin(ngx_live_writer_t *w, int64_t dts, int32_t cts,
+    ngx_live_frame_t *frame)
+{
+    w->frame.offset = w->pos;
+    w->frame.dts = dts;
+    w->frame.cts = cts;
+    w->frame.size = frame->size;
+    w->frame.flags = frame->key ? LIVE_SAMPLE_KEY : 0;
+    w->arriving = 1;
+}
+
+
+static ngx_int_t
+ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
+    int64_t us, int64_t dts)
+{
+    ngx_uint_t             i;
+    ngx_live_writer_t     *w;
+    ngx_live_boundary_t    b;
+    ngx_live_stream_sh_t  *st;
+
+    st = pub->st;
+
+    b.us = us;
+    b.flags = 0;
+
+    for (i = 0; i < 2; i++) {
+        w = &pub->writers[i];
+
+        if (w->changed && w->sh) {
+            pub->discontinuity = 1;
+        }
+    }
+
+    /* nothing to be discontinuous with before the first segment */
+
+    if (pub->discontinuity && st->msn > 1) {
+        b.flags = LIVE_SEGMENT_DISCONTINUITY;
+        st->dsn++;
+    }
+
+    b.msn = st->msn++;
+    b.dsn = st->dsn;
+
+    pub->discontinuity = 0;
+    pub->begin_us = us;
+    pub->cut = 1;
+    pub->last = b;
+
+    for (i = 0; i < 2; i++) {
+        w = &pub->writers[i];
+
+        if (w != lead && ngx_live_cut_push(w, &b) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_live_cut_apply(lead, &b, dts);
+}
+
+
+/* A boundary that another track has made. */
+
+static ngx_int_t
+ngx_live_cut_push(ngx_live_writer_t *w, ngx_live_boundary_t *b)
+{
+    int64_t   dts;
+    uint32_t  n;
+
+    if (w->sh == NULL && !w->configured) {
+        return NGX_OK;
+    }
+
+    if (w->sh == NULL) {
+
+        /* nothing came yet: it begins with the newest */
+        w->nboundaries = 0;
+    }
+
+    if (w->nboundaries == NGX_LIVE_BOUNDARIES) {
+        if (ngx_live_cut_queued(w, w->boundaries[0].us, w->end) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    w->boundaries[w->nboundaries++] = *b;
+
+    if (!w->open || w->nboundaries > 1) {
+        return NGX_OK;
+    }
+
+    dts = live_us_to_ticks(b->us, w->info.timescale);
+
+    for (n = 0; n < w->nsamples && w->samples[n].dts < dts; n++) {
+        /* void */
+    }
+
+    if (n == w->nsamples && !(w->arriving && w->frame.dts >= dts)) {
+        return NGX_OK;
+    }
+
+    w->nboundaries = 0;
+
+    return ngx_live_writer_split(w, n, b);
+}
+
+
+/* Takes the boundaries that the time of the track has reached. */
+
+static ngx_int_t
+ngx_live_cut_queued(ngx_live_writer_t *w, int64_t us, int64_t dts)
+{
+    int64_t              end;
+    ngx_live_boundary_t  b;
+
+    while (w->nboundaries && us >= w->boundaries[0].us) {
+
+        b = w->boundaries[0];
+
+        ngx_memmove(w->boundaries, w->boundaries + 1,
+                    --w->nboundaries * sizeof(ngx_live_boundary_t));
+
+        end = (w->nboundaries && us >= w->boundaries[0].us)
+              ? live_us_to_ticks(b.us, w->info.timescale) : dts;
+
+        if (ngx_live_cut_apply(w, &b, end) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_live_cut_apply(ngx_live_writer_t *w, ngx_live_boundary_t *b, int64_t end)
+{
+    if (w->open) {
+
+        if (b->flags & LIVE_SEGMENT_DISCONTINUITY) {
+            end = w->nsamples || w->seg.parts ? w->end : end;
+        }
+
+        if (ngx_live_writer_close(w, w->nsamples, end) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if ((w->changed || (w->sh == NULL && w->configured))
+        && ngx_live_publish_activate(w) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_live_writer_open(w, b);
+}
+
+
+ngx_int_t
+ngx_live_cut_laggards(ngx_live_publication_t *pub, int64_t us)
+{
+    ngx_uint_t          i;
+    ngx_live_writer_t  *w;
+
+    for (i = 0; i < 2; i++) {
+        w = &pub->writers[i];
+
+        while (w->sh && w->nboundaries && !w->arriving
+               && us - w->boundaries[0].us > NGX_LIVE_CUT_WAIT)
+        {
+            if (ngx_live_cut_queued(w, w->boundaries[0].us,
+                                    live_us_to_ticks(w->boundaries[0].us,
+                                                     w->info.timescale))
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,724 @@
+
+/* Publications: beginning, taking over, ending. */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_live_writer.h"
+#include "ngx_live_render.h"
+#include "ngx_live_upkeep.h"
+#include "live_cmaf.h"
+
+
+/* from here on, percent of the zone, nobody may begin to publish */
+#define NGX_LIVE_PUBLISH_PERCENT  95
+
+/* the timeline begins here, so that nothing on it is negative (CMAF-19) */
+#define NGX_LIVE_TIMELINE_START   1000
+
+
+static ngx_live_stream_sh_t *ngx_live_publish_claim(ngx_live_zone_t *zone,
+    ngx_live_app_conf_t *app, ngx_str_t *name, ngx_live_publish_e *rc);
+static void ngx_live_publish_align(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t *st);
+static void ngx_live_publish_gap(ngx_live_stream_sh_t *st,
+    ngx_live_track_sh_t *t);
+static ngx_int_t ngx_live_publish_time(ngx_live_publication_t *pub,
+    ngx_live_frame_t *frame, int64_t *us);
+static void ngx_live_publish_start(ngx_live_publication_t *pub);
+static void ngx_live_publish_finish(ngx_live_publication_t *pub);
+static void ngx_live_publish_abandon(ngx_live_publication_t *pub);
+
+
+/* of this worker; threads never see it */
+static ngx_queue_t  ngx_live_publications;
+
+
+ngx_live_publish_e
+ngx_live_publish_open(ngx_live_app_conf_t *app, ngx_str_t *name,
+    ngx_log_t *log, void (*lost)(void *data), void *data,
+    ngx_live_publication_t **result)
+{
+    ngx_uint_t               i, n;
+    ngx_live_zone_t         *zone;
+    ngx_live_writer_t       *w;
+    ngx_live_publish_e       rc;
+    ngx_live_track_sh_t     *t;
+    ngx_live_publication_t  *pub;
+
+    zone = ngx_live_zone();
+
+    if (ngx_live_zone_percent(zone) >= NGX_LIVE_PUBLISH_PERCENT) {
+        return NGX_LIVE_PUBLISH_FULL;
+    }
+
+    pub = ngx_calloc(sizeof(ngx_live_publication_t), log);
+    if (pub == NULL) {
+        return NGX_LIVE_PUBLISH_FULL;
+    }
+
+    pub->st = ngx_live_publish_claim(zone, app, name, &rc);
+
+    if (pub->st == NULL) {
+        ngx_free(pub);
+        return rc;
+    }
+
+    pub->zone = zone;
+    pub->id = pub->st->id;
+    pub->number = pub->st->publication;
+    pub->log = log;
+    pub->lost = lost;
+    pub->data = data;
+    pub->segment_us = (int64_t) pub->st->segment * 1000;
+
+    /* 100 ms less than what rounds to the next second (HLS-8) */
+    pub->max_us = (int64_t) pub->st->target_duration * 1000000 + 400000;
+
+    pub->discontinuity = 1;
+    pub->started = ngx_live_now();
+
+    ngx_live_publish_align(zone, pub->st);
+
+    for (i = 0; i < 2; i++) {
+        w = &pub->writers[i];
+        w->pub = pub;
+        w->media = i;
+        w->need_key = (i == LIVE_MEDIA_VIDEO);
+
+        for (n = 0; n < pub->st->ntracks; n++) {
+            t = &pub->st->tracks[n];
+
+            if (t->info.media != w->media) {
+                continue;
+            }
+
+            ngx_live_track_trim(zone, t);
+            t->range = ngx_live_zone_range(zone);
+
+            w->info = t->info;
+            live_track_clock_init(&w->clock, &w->info, t->fps);
+            ngx_live_writer_attach(w, t, n);
+            break;
+        }
+    }
+
+    if (ngx_live_publications.next == NULL) {
+        ngx_queue_init(&ngx_live_publications);
+    }
+
+    ngx_queue_insert_tail(&ngx_live_publications, &pub->queue);
+
+    *result = pub;
+
+    return NGX_LIVE_PUBLISH_OK;
+}
+
+
+/* The stream of that name, made if need be, now owned by this worker. */
+
+static ngx_live_stream_sh_t *
+ngx_live_publish_claim(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
+    ngx_str_t *name, ngx_live_publish_e *rc)
+{
+    uint64_t               now;
+    ngx_live_stream_sh_t  *st;
+
+    now = ngx_live_now();
+    *rc = NGX_LIVE_PUBLISH_OK;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    st = ngx_live_stream_find_locked(zone, &app->name, name, NULL);
+
+    if (st && st->state == NGX_LIVE_STREAM_LIVE
+        && ngx_live_worker_alive(st->owner)
+        && now < st->heard + app->publish_stall)
+    {
+        *rc = NGX_LIVE_PUBLISH_BUSY;
+        st = NULL;
+        goto done;
+    }
+
+    /* players have seen the end of an ended timeline */
+
+    if (st == NULL || st->state == NGX_LIVE_STREAM_ENDED) {
+
+        st = ngx_live_stream_create_locked(zone, app, name);
+
+        if (st == NULL) {
+            *rc = NGX_LIVE_PUBLISH_FULL;
+            goto done;
+        }
+    }
+
+    st->owner = ngx_pid;
+    st->publication++;
+    st->heard = now;
+    st->started = now;
+    st->bytes_in = 0;
+
+    ngx_live_store(&st->state, NGX_LIVE_STREAM_LIVE);
+
+done:
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return st;
+}
+
+
+/*
+ * A publisher that died may have left one track a segment ahead, or counted
+ * a boundary that was never published.
+ */
+
+static void
+ngx_live_publish_align(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
+{
+    uint64_t                msn;
+    ngx_uint_t              i;
+    ngx_live_track_sh_t    *t;
+    ngx_live_segment_sh_t  *seg;
+
+    msn = 1;
+    st->dsn = 0;
+
+    for (i = 0; i < st->ntracks; i++) {
+        t = &st->tracks[i];
+
+        if (t->segments.head <= t->segments.tail) {
+            continue;
+        }
+
+        if (t->segments.head > msn) {
+            seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t,
+                                t->segments.head - 1);
+            msn = t->segments.head;
+            st->dsn = seg->dsn;
+        }
+    }
+
+    st->msn = msn;
+
+    for (i = 0; i < st->ntracks; i++) {
+        t = &st->tracks[i];
+
+        if (t->segments.head == t->segments.tail) {
+            continue;
+        }
+
+        while (t->segments.head < msn) {
+            ngx_live_publish_gap(st, t);
+            (void) ngx_live_upkeep_track(zone, st, t);
+        }
+    }
+}
+
+
+static void
+ngx_live_publish_gap(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
+{
+    ngx_uint_t              i;
+    ngx_live_track_sh_t    *other;
+    ngx_live_segment_sh_t  *seg, *last, *like;
+
+    last = ngx_live_slot(&t->segments, ngx_live_segment_sh_t,
+                         t->segments.head - 1);
+    seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t,
+                        t->segments.head);
+
+    *seg = *last;
+
+    seg->start = last->start + last->duration;
+    seg->size = 0;
+    seg->part = last->part + last->parts;
+    seg->parts = 0;
+    seg->flags = LIVE_SEGMENT_GAP;
+    seg->unlisted = 0;
+
+    for (i = 0; i < st->ntracks; i++) {
+        other = &st->tracks[i];
+
+        if (other->segments.head <= t->segments.head) {
+            continue;
+        }
+
+        like = ngx_live_slot(&other->segments, ngx_live_segment_sh_t,
+                             t->segments.head);
+
+        seg->duration = live_us_to_ticks(live_ticks_to_us(like->duration,
+                                                 other->info.timescale),
+                                         t->info.timescale);
+        seg->dsn = like->dsn;
+        seg->flags |= like->flags & LIVE_SEGMENT_DISCONTINUITY;
+        break;
+    }
+
+    ngx_live_store(&t->segments.head, t->segments.head + 1);
+}
+
+
+ngx_uint_t
+ngx_live_publish_owns(ngx_live_publication_t *pub)
+{
+    return ngx_live_load(&pub->st->id) == pub->id
+           && ngx_live_load(&pub->st->publication) == pub->number;
+}
+
+
+int64_t
+ngx_live_publish_now(ngx_live_publication_t *pub)
+{
+    return (int64_t) (ngx_live_now() - pub->st->anchor) * 1000;
+}
+
+
+uint64_t
+ngx_live_publish_started(ngx_live_publication_t *pub)
+{
+    return pub->started;
+}
+
+
+void
+ngx_live_publish_metadata(ngx_live_publication_t *pub, double fps,
+    ngx_uint_t audio_only)
+{
+    pub->fps = fps;
+    pub->audio_only = audio_only;
+}
+
+
+ngx_int_t
+ngx_live_publish_config(ngx_live_publication_t *pub, live_codec_info_t *info,
+    u_char *data, size_t len)
+{
+    u_char             *copy;
+    ngx_live_writer_t  *w;
+
+    w = &pub->writers[info->media];
+
+    if (w->configured && !w->changed && w->config_len == len
+        && ngx_memcmp(w->config, data, len) == 0)
+    {
+        return NGX_OK;
+    }
+
+    copy = ngx_alloc(len, pub->log);
+    if (copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(copy, data, len);
+
+    if (w->next_config) {
+        ngx_free(w->next_config);
+    }
+
+    w->next_config = copy;
+    w->next_len = len;
+    w->next_info = *info;
+
+    if (!w->configured) {
+        w->info = *info;
+        live_track_clock_init(&w->clock, &w->info,
+                              info->media == LIVE_MEDIA_VIDEO ? pub->fps : 0);
+    }
+
+    w->configured = 1;
+    w->changed = 1;
+
+    if (w->open && w->media == LIVE_MEDIA_VIDEO) {
+        w->need_key = 1;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, pub->log, 0,
+                  info->media == LIVE_MEDIA_VIDEO
+                  ? "live video \"%s\", %uDx%uD" : "live audio \"%s\", %uD Hz,"
+                  " %uD channels", info->codecs,
+                  info->media == LIVE_MEDIA_VIDEO ? info->width
+                                                  : info->sample_rate,
+                  info->media == LIVE_MEDIA_VIDEO ? info->height
+                                                  : info->channels);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_publish_activate(ngx_live_writer_t *w)
+{
+    u_char                   buf[NGX_LIVE_MAX_CONFIG + 2048];
+    double                   fps;
+    const char              *reason;
+    live_writer_t            out;
+    ngx_live_track_sh_t     *t;
+    ngx_live_publication_t  *pub;
+
+    pub = w->pub;
+
+    if (w->sh == NULL) {
+        t = ngx_live_track_create(pub->zone, pub->st,
+                                  w->media == LIVE_MEDIA_VIDEO ? "source"
+                                                               : "audio");
+        if (t == NULL) {
+            ngx_log_error(NGX_LOG_ERR, pub->log, 0,
+                          "the index of the live zone is full, publishing "
+                          "ends: make \"zone\" larger");
+            return NGX_ERROR;
+        }
+
+        ngx_live_writer_attach(w, t, pub->st->ntracks - 1);
+    }
+
+    live_writer_init(&out, buf, sizeof(buf));
+
+    if (live_cmaf_init_segment(&out, &w->next_info, w->next_config,
+                               w->next_len, &reason)
+        != LIVE_OK
+        || ngx_live_init_add(pub->zone, w->sh, buf, live_writer_len(&out))
+           != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, pub->log, 0,
+                      "no init segment can be made for \"%s\"",
+                      w->next_info.codecs);
+        return NGX_ERROR;
+    }
+
+    fps = 0;
+
+    if (w->media == LIVE_MEDIA_VIDEO) {
+        fps = w->next_info.fps_den
+              ? (double) w->next_info.fps_num / w->next_info.fps_den
+              : pub->fps;
+
+        if (w->info.fps_num != w->next_info.fps_num
+            || w->info.fps_den != w->next_info.fps_den)
+        {
+            live_track_clock_init(&w->clock, &w->next_info, pub->fps);
+        }
+
+    } else if (w->info.timescale != w->next_info.timescale
+               || w->info.frame_samples != w->next_info.frame_samples)
+    {
+        live_track_clock_init(&w->clock, &w->next_info, 0);
+        w->end = live_us_to_ticks(live_ticks_to_us(w->end, w->info.timescale),
+                                  w->next_info.timescale);
+    }
+
+    w->info = w->next_info;
+    w->sh->info = w->next_info;
+    w->sh->fps = fps;
+
+    ngx_free(w->config);
+    w->config = w->next_config;
+    w->config_len = w->next_len;
+    w->next_config = NULL;
+    w->changed = 0;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_publish_begin(ngx_live_publication_t *pub, ngx_live_frame_t *frame)
+{
+    int64_t             us;
+    ngx_live_writer_t  *w;
+
+    w = &pub->writers[frame->media];
+
+    if (!w->configured || frame->size == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (!ngx_live_publish_owns(pub)) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_live_publish_time(pub, frame, &us) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_live_cut_frame(pub, w, us, frame);
+}
+
+
+static ngx_int_t
+ngx_live_publish_time(ngx_live_publication_t *pub, ngx_live_frame_t *frame,
+    int64_t *us)
+{
+    ngx_uint_t  i;
+
+    if (!pub->timed) {
+        pub->timed = 1;
+        ngx_live_publish_start(pub);
+
+        if (live_clock_map(&pub->clock, frame->media, frame->timestamp, us)
+            != LIVE_CLOCK_STEADY)
+        {
+            return NGX_ERROR;
+        }
+
+        pub->first_us = *us;
+        return NGX_OK;
+    }
+
+    if (live_clock_map(&pub->clock, frame->media, frame->timestamp, us)
+        == LIVE_CLOCK_STEADY)
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, pub->log, 0,
+                  "the timestamps of the publisher jump to %uDms, the "
+                  "timeline goes on with a discontinuity", frame->timestamp);
+
+    live_clock_start(&pub->clock, ngx_max(ngx_live_publish_now(pub),
+                                          pub->newest_us + 40000));
+
+    pub->discontinuity = 1;
+    pub->writers[LIVE_MEDIA_VIDEO].need_key = 1;
+
+    for (i = 0; i < 2; i++) {
+        live_track_clock_reset(&pub->writers[i].clock);
+    }
+
+    return live_clock_map(&pub->clock, frame->media, frame->timestamp, us)
+           == LIVE_CLOCK_STEADY ? NGX_OK : NGX_ERROR;
+}
+
+
+/* Wall-clock time is anchor plus time on the timeline (HLS-21). */
+
+static void
+ngx_live_publish_start(ngx_live_publication_t *pub)
+{
+    int64_t                 at, end;
+    ngx_uint_t              i;
+    ngx_live_track_sh_t    *t;
+    ngx_live_segment_sh_t  *seg;
+
+    if (pub->st->msn == 1) {
+        pub->st->anchor = ngx_live_now() - NGX_LIVE_TIMELINE_START;
+    }
+
+    at = ngx_live_publish_now(pub);
+
+    for (i = 0; i < pub->st->ntracks; i++) {
+        t = &pub->st->tracks[i];
+
+        if (t->segments.head == t->segments.tail) {
+            continue;
+        }
+
+        seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t,
+                            t->segments.head - 1);
+        end = live_ticks_to_us(seg->start + seg->duration,
+                               t->info.timescale);
+        at = ngx_max(at, end);
+    }
+
+    live_clock_start(&pub->clock, at);
+}
+
+
+ngx_int_t
+ngx_live_publish_data(ngx_live_publication_t *pub, live_media_e media,
+    u_char *data, size_t len)
+{
+    return ngx_live_writer_append(&pub->writers[media], data, len);
+}
+
+
+ngx_int_t
+ngx_live_publish_end(ngx_live_publication_t *pub, live_media_e media,
+    ngx_uint_t valid)
+{
+    ngx_live_writer_t  *w;
+
+    w = &pub->writers[media];
+
+    if (!w->arriving) {
+        return NGX_OK;
+    }
+
+    w->arriving = 0;
+
+    if (valid) {
+        return ngx_live_writer_sample(w);
+    }
+
+    if (!pub->dropped) {
+        pub->dropped = 1;
+        ngx_log_error(NGX_LOG_WARN, pub->log, 0,
+                      "a broken frame is dropped, %s",
+                      media == LIVE_MEDIA_VIDEO
+                      ? "the lengths of its NAL units do not add up"
+                      : "it did not arrive whole");
+    }
+
+    if (ngx_live_writer_flush(w) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    w->pos = w->frame.offset;
+
+    if (media == LIVE_MEDIA_VIDEO) {
+        w->need_key = (w->frame.flags & LIVE_SAMPLE_KEY) ? 1 : w->need_key;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_publish_flush(ngx_live_publication_t *pub, size_t bytes)
+{
+    if (!ngx_live_publish_owns(pub)) {
+        return NGX_ERROR;
+    }
+
+    pub->st->heard = ngx_live_now();
+    pub->st->bytes_in += bytes;
+
+    if (ngx_live_writer_flush(&pub->writers[0]) != NGX_OK
+        || ngx_live_writer_flush(&pub->writers[1]) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_live_publish_close(ngx_live_publication_t *pub)
+{
+    ngx_uint_t  i;
+
+    ngx_queue_remove(&pub->queue);
+
+    if (ngx_live_publish_owns(pub)) {
+        ngx_live_publish_finish(pub);
+
+    } else {
+        ngx_live_publish_abandon(pub);
+    }
+
+    for (i = 0; i < 2; i++) {
+        ngx_free(pub->writers[i].config);
+        ngx_free(pub->writers[i].next_config);
+        free(pub->writers[i].samples);
+    }
+
+    ngx_free(pub);
+}
+
+
+static void
+ngx_live_publish_finish(ngx_live_publication_t *pub)
+{
+    ngx_uint_t             i, any;
+    ngx_live_writer_t     *w;
+    ngx_live_stream_sh_t  *st;
+
+    st = pub->st;
+    any = 0;
+
+    for (i = 0; i < 2; i++) {
+        w = &pub->writers[i];
+
+        if (w->arriving) {
+            w->arriving = 0;
+            (void) ngx_live_writer_flush(w);
+            w->pos = w->frame.offset;
+        }
+    }
+
+    (void) ngx_live_cut_laggards(pub, INT64_MAX);
+
+    for (i = 0; i < 2; i++) {
+        w = &pub->writers[i];
+        any |= w->open && (w->nsamples || w->seg.parts);
+    }
+
+    for (i = 0; i < 2; i++) {
+        w = &pub->writers[i];
+
+        if (w->open && any) {
+            (void) ngx_live_writer_close(w, w->nsamples,
+                              live_us_to_ticks(pub->newest_us,
+                                               w->info.timescale));
+        }
+
+        if (w->sh) {
+            ngx_live_track_trim(pub->zone, w->sh);
+        }
+    }
+
+    /* also takes back the number of a segment that never came to be */
+    ngx_live_publish_align(pub->zone, st);
+
+    st->publication++;
+    st->deadline = ngx_live_now() + st->resume;
+
+    ngx_live_store(&st->state, NGX_LIVE_STREAM_AWAY);
+}
+
+
+/*
+ * Another publisher has the stream: nothing of the zone is touched but the
+ * memory behind what this one has published, which only it knows.
+ */
+
+static void
+ngx_live_publish_abandon(ngx_live_publication_t *pub)
+{
+    uint64_t            from;
+    ngx_uint_t          i;
+    ngx_live_writer_t  *w;
+
+    for (i = 0; i < 2; i++) {
+        w = &pub->writers[i];
+
+        if (w->sh == NULL) {
+            continue;
+        }
+
+        from = ngx_align(w->open ? w->seg.offset : w->pos, NGX_LIVE_PAGE);
+
+        if (fallocate(pub->zone->fd,
+                      FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE, from,
+                      w->base + NGX_LIVE_RANGE - from)
+            == -1)
+        {
+            ngx_log_error(NGX_LOG_ALERT, pub->log, ngx_errno,
+                          "fallocate() of the live zone failed");
+        }
+    }
+}
+
+
+void
+ngx_live_publish_check(void)
+{
+    ngx_queue_t             *q, *next;
+    ngx_live_publication_t  *pub;
+
+    if (ngx_live_publications.next == NULL) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&ngx_live_publications);
+         q != ngx_queue_sentinel(&ngx_live_publications);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        pub = ngx_queue_data(q, ngx_live_publication_t, queue);
+
+        if (!ngx_live_publish_owns(pub)) {
+            pub->lost(pub->data);
+        }
+    }
+}

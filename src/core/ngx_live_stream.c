@@ -1,0 +1,592 @@
+
+/* Streams and tracks in the zone: finding, making, reading, freeing. */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_live.h"
+#include "ngx_live_zone.h"
+#include "live_m3u8.h"
+
+
+/* the longest CMAF chunk that a track is cut into */
+#define NGX_LIVE_PART  500
+
+#define NGX_LIVE_SAMPLES  1024
+
+
+static ngx_int_t ngx_live_ring_create(ngx_live_zone_t *zone,
+    ngx_live_ring_sh_t *ring, uint64_t n, size_t size);
+static void ngx_live_ring_free(ngx_live_zone_t *zone,
+    ngx_live_ring_sh_t *ring);
+static void ngx_live_track_free(ngx_live_zone_t *zone,
+    ngx_live_track_sh_t *t);
+static void ngx_live_stream_unlink(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t *st);
+static void ngx_live_epoch(ngx_live_stream_sh_t *st, uint64_t now);
+
+
+static uint32_t
+ngx_live_stream_hash(ngx_str_t *app, ngx_str_t *name)
+{
+    uint32_t  hash;
+
+    ngx_crc32_init(hash);
+    ngx_crc32_update(&hash, app->data, app->len);
+    ngx_crc32_update(&hash, (u_char *) "/", 1);
+    ngx_crc32_update(&hash, name->data, name->len);
+    ngx_crc32_final(hash);
+
+    return hash;
+}
+
+
+ngx_live_stream_sh_t *
+ngx_live_stream_find_locked(ngx_live_zone_t *zone, ngx_str_t *app,
+    ngx_str_t *name, ngx_str_t *epoch)
+{
+    uint32_t               hash;
+    ngx_live_stream_sh_t  *st, *ended;
+
+    hash = ngx_live_stream_hash(app, name);
+    ended = NULL;
+
+    for (st = zone->sh->buckets[hash % NGX_LIVE_BUCKETS]; st; st = st->next) {
+
+        if (st->hash != hash
+            || st->state == NGX_LIVE_STREAM_FREE
+            || st->name_len != name->len
+            || st->app_len != app->len
+            || ngx_memcmp(st->name, name->data, name->len) != 0
+            || ngx_memcmp(st->app, app->data, app->len) != 0)
+        {
+            continue;
+        }
+
+        if (epoch) {
+            if (ngx_strlen(st->epoch) == epoch->len
+                && ngx_memcmp(st->epoch, epoch->data, epoch->len) == 0)
+            {
+                return st;
+            }
+
+            continue;
+        }
+
+        if (st->state != NGX_LIVE_STREAM_ENDED) {
+            return st;
+        }
+
+        if (ended == NULL || st->id > ended->id) {
+            ended = st;
+        }
+    }
+
+    return ended;
+}
+
+
+ngx_live_stream_sh_t *
+ngx_live_stream_find(ngx_live_zone_t *zone, ngx_str_t *app, ngx_str_t *name,
+    ngx_str_t *epoch)
+{
+    ngx_live_stream_sh_t  *st;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    st = ngx_live_stream_find_locked(zone, app, name, epoch);
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return st;
+}
+
+
+ngx_live_stream_sh_t *
+ngx_live_stream_create_locked(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
+    ngx_str_t *name)
+{
+    uint64_t               now;
+    ngx_live_stream_sh_t  *st, **bucket;
+
+    st = zone->sh->free;
+
+    if (st) {
+        zone->sh->free = st->next;
+
+    } else {
+        st = ngx_slab_alloc_locked(zone->shpool,
+                                   sizeof(ngx_live_stream_sh_t));
+        if (st == NULL) {
+            return NULL;
+        }
+    }
+
+    ngx_memzero(st, sizeof(ngx_live_stream_sh_t));
+
+    now = ngx_live_now();
+
+    st->hash = ngx_live_stream_hash(&app->name, name);
+    st->name_len = name->len;
+    st->app_len = app->name.len;
+    ngx_memcpy(st->name, name->data, name->len);
+    ngx_memcpy(st->app, app->name.data, app->name.len);
+
+    st->owner = ngx_pid;
+    st->created = now;
+    st->anchor = now;
+    st->window = app->window;
+    st->resume = app->resume;
+    st->target_duration = app->segment_max / 1000;
+    st->segment = app->segment;
+    st->part = NGX_LIVE_PART;
+    st->msn = 1;
+
+    ngx_live_epoch(st, now);
+
+    zone->sh->nstreams++;
+
+    bucket = &zone->sh->buckets[st->hash % NGX_LIVE_BUCKETS];
+    st->next = *bucket;
+
+    ngx_live_store(&st->id, zone->sh->next_id++);
+    ngx_live_store(bucket, st);
+
+    return st;
+}
+
+
+/*
+ * The token names the life of the timeline: unique over restarts of nginx and
+ * of the machine (invariant 3) as long as its clock does not go back by the
+ * same microsecond.
+ */
+
+static void
+ngx_live_epoch(ngx_live_stream_sh_t *st, uint64_t now)
+{
+    u_char           *p;
+    struct timespec   ts;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    p = ngx_sprintf((u_char *) st->epoch, "%xL%04xd",
+                    (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000,
+                    (int) (ngx_random() & 0xffff));
+    *p = '\0';
+}
+
+
+ngx_live_track_sh_t *
+ngx_live_track_create(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
+    const char *name)
+{
+    uint64_t              segments, parts;
+    ngx_live_track_sh_t  *t;
+
+    if (st->ntracks == NGX_LIVE_MAX_TRACKS) {
+        return NULL;
+    }
+
+    /* listed, then kept for another window (HLS-17), and some in passing */
+    segments = 2 * st->window / st->segment + 16;
+    parts = 2 * st->window / st->part + 2 * segments;
+
+    t = &st->tracks[st->ntracks];
+
+    ngx_cpystrn((u_char *) t->name, (u_char *) name, sizeof(t->name));
+
+    if (ngx_live_ring_create(zone, &t->segments, segments,
+                             sizeof(ngx_live_segment_sh_t))
+        != NGX_OK
+        || ngx_live_ring_create(zone, &t->parts, parts,
+                                sizeof(ngx_live_part_sh_t))
+           != NGX_OK
+        || ngx_live_ring_create(zone, &t->samples, NGX_LIVE_SAMPLES,
+                                sizeof(live_sample_t))
+           != NGX_OK)
+    {
+        ngx_live_track_free(zone, t);
+        return NULL;
+    }
+
+    t->segments.head = st->msn;
+    t->segments.tail = st->msn;
+    t->listed = st->msn;
+    t->range = ngx_live_zone_range(zone);
+
+    ngx_live_store(&st->ntracks, st->ntracks + 1);
+
+    return t;
+}
+
+
+static ngx_int_t
+ngx_live_ring_create(ngx_live_zone_t *zone, ngx_live_ring_sh_t *ring,
+    uint64_t n, size_t size)
+{
+    uint64_t  slots;
+
+    for (slots = 16; slots < n; slots *= 2) { /* void */ }
+
+    ring->slots = ngx_slab_alloc(zone->shpool, slots * size);
+    if (ring->slots == NULL) {
+        return NGX_ERROR;
+    }
+
+    ring->mask = slots - 1;
+    ring->head = 0;
+    ring->tail = 0;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_live_ring_free(ngx_live_zone_t *zone, ngx_live_ring_sh_t *ring)
+{
+    if (ring->slots) {
+        ngx_slab_free(zone->shpool, ring->slots);
+        ring->slots = NULL;
+    }
+}
+
+
+static void
+ngx_live_track_free(ngx_live_zone_t *zone, ngx_live_track_sh_t *t)
+{
+    ngx_uint_t  i;
+
+    ngx_live_ring_free(zone, &t->segments);
+    ngx_live_ring_free(zone, &t->parts);
+    ngx_live_ring_free(zone, &t->samples);
+
+    for (i = 0; i < NGX_LIVE_MAX_INITS; i++) {
+        if (t->inits[i].data) {
+            ngx_slab_free(zone->shpool, t->inits[i].data);
+            t->inits[i].data = NULL;
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_live_stream_free(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
+{
+    ngx_uint_t            i, held;
+    ngx_live_track_sh_t  *t;
+
+    ngx_live_store(&st->state, NGX_LIVE_STREAM_FREE);
+
+    held = 0;
+
+    for (i = 0; i < st->ntracks; i++) {
+        t = &st->tracks[i];
+
+        ngx_live_track_retire(zone, t, t->segments.head);
+        ngx_live_track_release(zone, t);
+
+        held += t->nheld;
+    }
+
+    if (held) {
+        return NGX_AGAIN;
+    }
+
+    for (i = 0; i < st->ntracks; i++) {
+        ngx_live_track_trim(zone, &st->tracks[i]);
+    }
+
+    /* from here on, readers that still hold st find that it is another */
+
+    ngx_live_store(&st->id, 0);
+    ngx_live_fence();
+
+    ngx_live_stream_unlink(zone, st);
+
+    for (i = 0; i < st->ntracks; i++) {
+        ngx_live_track_free(zone, &st->tracks[i]);
+    }
+
+    for (i = 0; i < NGX_LIVE_MAX_DOCS; i++) {
+        if (st->docs[i].text[0].data) {
+            ngx_slab_free(zone->shpool, st->docs[i].text[0].data);
+        }
+
+        if (st->docs[i].text[1].data) {
+            ngx_slab_free(zone->shpool, st->docs[i].text[1].data);
+        }
+    }
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    st->next = zone->sh->free;
+    zone->sh->free = st;
+    zone->sh->nstreams--;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_live_stream_unlink(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
+{
+    ngx_live_stream_sh_t  **p;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    p = &zone->sh->buckets[st->hash % NGX_LIVE_BUCKETS];
+
+    while (*p && *p != st) {
+        p = &(*p)->next;
+    }
+
+    if (*p) {
+        *p = st->next;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+ngx_live_track_sh_t *
+ngx_live_track_find(ngx_live_stream_sh_t *st, ngx_str_t *name)
+{
+    ngx_uint_t            i, n;
+    ngx_live_track_sh_t  *t;
+
+    n = ngx_min(ngx_live_load(&st->ntracks), NGX_LIVE_MAX_TRACKS);
+
+    for (i = 0; i < n; i++) {
+        t = &st->tracks[i];
+
+        if (name->len < sizeof(t->name)
+            && ngx_strncmp(t->name, name->data, name->len) == 0
+            && t->name[name->len] == '\0')
+        {
+            return t;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_live_read_segment(ngx_live_stream_sh_t *st, uint64_t id,
+    ngx_live_track_sh_t *t, uint64_t msn, ngx_live_segment_sh_t *seg)
+{
+    ngx_live_segment_sh_t  *slot;
+
+    if (msn >= ngx_live_load(&t->segments.head)
+        || msn < ngx_live_load(&t->segments.tail))
+    {
+        return NGX_DECLINED;
+    }
+
+    slot = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, msn);
+    *seg = *slot;
+
+    ngx_live_fence();
+
+    if (msn < ngx_live_load(&t->segments.tail)
+        || ngx_live_load(&st->id) != id)
+    {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_init_add(ngx_live_zone_t *zone, ngx_live_track_sh_t *t, u_char *data,
+    size_t len)
+{
+    u_char                 *copy;
+    uint64_t                i;
+    uint32_t                number;
+    ngx_live_init_sh_t     *init;
+    ngx_live_segment_sh_t  *seg;
+
+    copy = ngx_slab_alloc(zone->shpool, len);
+    if (copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(copy, data, len);
+
+    number = t->init + 1;
+    init = &t->inits[number % NGX_LIVE_MAX_INITS];
+
+    if (init->number) {
+
+        /* segments leave with the init segment that they need (HLS-17) */
+
+        for (i = t->segments.tail; i < t->segments.head; i++) {
+            seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, i);
+
+            if (seg->init > init->number) {
+                break;
+            }
+        }
+
+        ngx_live_track_retire(zone, t, i);
+
+        ngx_live_store(&init->number, 0);
+        ngx_live_fence();
+
+        ngx_slab_free(zone->shpool, init->data);
+    }
+
+    init->data = copy;
+    init->len = len;
+
+    ngx_live_store(&init->number, number);
+    ngx_live_store(&t->init, number);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_read_init(ngx_live_stream_sh_t *st, uint64_t id,
+    ngx_live_track_sh_t *t, uint32_t number, ngx_pool_t *pool,
+    ngx_str_t *data)
+{
+    ngx_live_init_sh_t  *init, copy;
+
+    init = &t->inits[number % NGX_LIVE_MAX_INITS];
+
+    if (number == 0 || ngx_live_load(&init->number) != number) {
+        return NGX_DECLINED;
+    }
+
+    copy = *init;
+
+    ngx_live_fence();
+
+    if (ngx_live_load(&init->number) != number
+        || ngx_live_load(&st->id) != id)
+    {
+        return NGX_DECLINED;
+    }
+
+    data->len = copy.len;
+    data->data = ngx_pnalloc(pool, copy.len);
+    if (data->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(data->data, copy.data, copy.len);
+
+    ngx_live_fence();
+
+    if (ngx_live_load(&init->number) != number
+        || ngx_live_load(&st->id) != id)
+    {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_write_text(ngx_live_zone_t *zone, ngx_live_doc_sh_t *doc,
+    ngx_str_t *plain, ngx_str_t *gzipped)
+{
+    size_t               size;
+    u_char              *p;
+    ngx_live_text_sh_t  *text;
+
+    text = &doc->text[(doc->version + 1) & 1];
+    size = plain->len + gzipped->len;
+
+    if (text->size < size) {
+        p = ngx_slab_alloc(zone->shpool, ngx_align(size + size / 4, 512));
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (text->data) {
+            ngx_slab_free(zone->shpool, text->data);
+        }
+
+        text->data = p;
+        text->size = ngx_align(size + size / 4, 512);
+    }
+
+    ngx_memcpy(text->data, plain->data, plain->len);
+    ngx_memcpy(text->data + plain->len, gzipped->data, gzipped->len);
+
+    text->len = plain->len;
+    text->gzip_len = gzipped->len;
+    text->etag = ngx_crc32_long(plain->data, plain->len);
+    text->modified = ngx_time();
+
+    ngx_live_store(&doc->version, doc->version + 1);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_read_text(ngx_live_stream_sh_t *st, uint64_t id, ngx_uint_t n,
+    ngx_uint_t gzip, ngx_pool_t *pool, ngx_live_text_t *text)
+{
+    size_t               skip;
+    uint64_t             version;
+    ngx_uint_t           tries;
+    ngx_live_doc_sh_t   *doc;
+    ngx_live_text_sh_t   copy;
+
+    doc = &st->docs[n];
+
+    for (tries = 0; tries < 8; tries++) {
+
+        version = ngx_live_load(&doc->version);
+
+        if (version == 0) {
+            return NGX_DECLINED;
+        }
+
+        copy = doc->text[version & 1];
+
+        ngx_live_fence();
+
+        if (ngx_live_load(&st->id) != id) {
+            return NGX_DECLINED;
+        }
+
+        if (ngx_live_load(&doc->version) != version) {
+            continue;
+        }
+
+        text->gzip = gzip && copy.gzip_len;
+        text->etag = copy.etag;
+        text->modified = copy.modified;
+        text->body.len = text->gzip ? copy.gzip_len : copy.len;
+        skip = text->gzip ? copy.len : 0;
+
+        text->body.data = ngx_pnalloc(pool, text->body.len);
+        if (text->body.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(text->body.data, copy.data + skip, text->body.len);
+
+        ngx_live_fence();
+
+        if (ngx_live_load(&st->id) != id) {
+            return NGX_DECLINED;
+        }
+
+        if (ngx_live_load(&doc->version) == version) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_ERROR;
+}

@@ -1,0 +1,271 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include "ngx_live_upkeep.h"
+#include "ngx_live_pin.h"
+#include "ngx_live_publish.h"
+#include "ngx_live_render.h"
+
+
+#define NGX_LIVE_UPKEEP_INTERVAL  1000
+
+/* from here on, percent of the zone, what no playlist lists goes earlier */
+#define NGX_LIVE_PRESSURE_LOW     80
+#define NGX_LIVE_PRESSURE_HIGH    95
+
+/* streams that one pass looks after; the rest waits for the next */
+#define NGX_LIVE_UPKEEP_BATCH     1024
+
+
+static void ngx_live_upkeep_handler(ngx_event_t *ev);
+static ngx_uint_t ngx_live_upkeep_claim(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t **batch);
+static void ngx_live_upkeep_stream(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t *st);
+static uint64_t ngx_live_upkeep_hold(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t *st, ngx_live_segment_sh_t *seg,
+    ngx_live_track_sh_t *t);
+
+
+/* debug logging of timers reads a connection's fd behind data */
+typedef struct {
+    ngx_live_zone_t  *zone;
+    void             *dummy[2];
+    ngx_socket_t      fd;
+} ngx_live_upkeep_ident_t;
+
+
+static ngx_event_t              ngx_live_upkeep_event;
+static ngx_live_upkeep_ident_t  ngx_live_upkeep_ident;
+
+
+ngx_int_t
+ngx_live_upkeep_init(ngx_live_zone_t *zone, ngx_cycle_t *cycle)
+{
+    ngx_live_pin_init();
+
+    ngx_live_upkeep_ident.zone = zone;
+    ngx_live_upkeep_ident.fd = (ngx_socket_t) -1;
+
+    ngx_live_upkeep_event.handler = ngx_live_upkeep_handler;
+    ngx_live_upkeep_event.data = &ngx_live_upkeep_ident;
+    ngx_live_upkeep_event.log = cycle->log;
+    ngx_live_upkeep_event.cancelable = 1;
+
+    ngx_add_timer(&ngx_live_upkeep_event, NGX_LIVE_UPKEEP_INTERVAL);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_live_upkeep_handler(ngx_event_t *ev)
+{
+    ngx_uint_t             i, n;
+    ngx_live_zone_t       *zone;
+    ngx_live_stream_sh_t  *batch[NGX_LIVE_UPKEEP_BATCH];
+
+    zone = ((ngx_live_upkeep_ident_t *) ev->data)->zone;
+
+    ngx_live_pin_check();
+    ngx_live_zone_reap(zone);
+    ngx_live_publish_check();
+
+    n = ngx_live_upkeep_claim(zone, batch);
+
+    for (i = 0; i < n; i++) {
+        ngx_live_upkeep_stream(zone, batch[i]);
+    }
+
+    ngx_add_timer(ev, NGX_LIVE_UPKEEP_INTERVAL);
+}
+
+
+/* Collects this worker's streams, and those that nobody looks after. */
+
+static ngx_uint_t
+ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch)
+{
+    ngx_uint_t             i, n;
+    ngx_live_stream_sh_t  *st;
+
+    n = 0;
+
+    if (zone->sh->nstreams == 0) {
+        return 0;
+    }
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    for (i = 0; i < NGX_LIVE_BUCKETS; i++) {
+        for (st = zone->sh->buckets[i]; st; st = st->next) {
+
+            if (n == NGX_LIVE_UPKEEP_BATCH) {
+                break;
+            }
+
+            if (st->owner != ngx_pid) {
+
+                if (ngx_exiting || ngx_live_worker_alive(st->owner)) {
+                    continue;
+                }
+
+                st->owner = ngx_pid;
+
+                if (st->state == NGX_LIVE_STREAM_LIVE) {
+                    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                                  "live stream \"%*s/%*s\" lost its worker",
+                                  (size_t) st->app_len, st->app,
+                                  (size_t) st->name_len, st->name);
+
+                    st->publication++;
+                    st->deadline = ngx_live_now() + st->resume;
+                    ngx_live_store(&st->state, NGX_LIVE_STREAM_AWAY);
+                }
+            }
+
+            batch[n++] = st;
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return n;
+}
+
+
+static void
+ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
+{
+    uint64_t    now;
+    ngx_uint_t  i;
+
+    now = ngx_live_now();
+
+    for (i = 0; i < st->ntracks; i++) {
+        ngx_live_track_release(zone, &st->tracks[i]);
+
+        if (st->state == NGX_LIVE_STREAM_LIVE) {
+            (void) ngx_live_upkeep_track(zone, st, &st->tracks[i]);
+        }
+    }
+
+    switch (st->state) {
+
+    case NGX_LIVE_STREAM_AWAY:
+
+        if (now < st->deadline) {
+            break;
+        }
+
+        ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
+                      "live stream \"%*s/%*s\" has ended",
+                      (size_t) st->app_len, st->app,
+                      (size_t) st->name_len, st->name);
+
+        /* players may finish what the last playlist lists (HLS-17) */
+        st->deadline = now + 2 * st->window + st->target_duration * 1000;
+        ngx_live_store(&st->state, NGX_LIVE_STREAM_ENDED);
+
+        ngx_live_render_stream(zone, st);
+        break;
+
+    case NGX_LIVE_STREAM_ENDED:
+
+        if (now < st->deadline
+            && ngx_live_zone_percent(zone) < NGX_LIVE_PRESSURE_HIGH)
+        {
+            break;
+        }
+
+        /* fall through */
+
+    case NGX_LIVE_STREAM_FREE:
+
+        (void) ngx_live_stream_free(zone, st);
+        break;
+    }
+}
+
+
+ngx_uint_t
+ngx_live_upkeep_track(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
+    ngx_live_track_sh_t *t)
+{
+    int64_t                 listed;
+    uint64_t                i, now, first;
+    ngx_live_segment_sh_t  *seg;
+
+    now = ngx_live_now();
+    first = t->listed;
+    listed = 0;
+
+    /* the shortest run of segments that fills the window, at least three */
+
+    for (i = t->segments.head; i > t->listed; i--) {
+        seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, i - 1);
+
+        if (t->segments.head - i >= 3
+            && listed * 1000
+               >= (int64_t) (st->window * t->info.timescale))
+        {
+            break;
+        }
+
+        listed += seg->duration;
+    }
+
+    for ( /* void */ ; t->listed < i; t->listed++) {
+        seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, t->listed);
+        seg->unlisted = now;
+    }
+
+    for (i = t->segments.tail; i < t->listed; i++) {
+        seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, i);
+
+        if (now < seg->unlisted + ngx_live_upkeep_hold(zone, st, seg, t)) {
+            break;
+        }
+    }
+
+    /* two slots are left for the segments to come */
+
+    if (t->segments.head - i + 2 > t->segments.mask + 1) {
+        i = t->segments.head + 2 - (t->segments.mask + 1);
+    }
+
+    ngx_live_track_retire(zone, t, i);
+
+    return t->listed != first;
+}
+
+
+/*
+ * Milliseconds that a segment stays after it has left the playlist: its own
+ * duration and that of the playlist (HLS-17), less when memory is short, so
+ * that the oldest media of all streams goes first (invariant 6).
+ */
+
+static uint64_t
+ngx_live_upkeep_hold(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
+    ngx_live_segment_sh_t *seg, ngx_live_track_sh_t *t)
+{
+    uint64_t    hold;
+    ngx_uint_t  percent;
+
+    hold = st->window + st->target_duration * 1000;
+
+    percent = ngx_live_zone_percent(zone);
+
+    if (percent <= NGX_LIVE_PRESSURE_LOW) {
+        return hold;
+    }
+
+    if (percent >= NGX_LIVE_PRESSURE_HIGH) {
+        return 0;
+    }
+
+    return hold * (NGX_LIVE_PRESSURE_HIGH - percent)
+           / (NGX_LIVE_PRESSURE_HIGH - NGX_LIVE_PRESSURE_LOW);
+}

@@ -1,0 +1,567 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_live_writer.h"
+#include "ngx_live_render.h"
+#include "ngx_live_upkeep.h"
+#include "live_cmaf.h"
+
+
+/* audio waits for the video next to it before it is cut */
+#define NGX_LIVE_PART_SLACK  250
+
+
+static ngx_int_t ngx_live_writer_reserve(ngx_live_writer_t *w, size_t len);
+static ngx_uint_t ngx_live_writer_evict(ngx_live_writer_t *w);
+static ngx_int_t ngx_live_writer_header(ngx_live_writer_t *w, uint32_t n);
+static void ngx_live_writer_publish_part(ngx_live_writer_t *w, uint32_t n,
+    uint64_t size);
+static void ngx_live_writer_publish_samples(ngx_live_writer_t *w, uint32_t n);
+static void ngx_live_writer_publish_segment(ngx_live_writer_t *w);
+static ngx_uint_t ngx_live_writer_bandwidth(ngx_live_writer_t *w);
+
+
+void
+ngx_live_writer_attach(ngx_live_writer_t *w, ngx_live_track_sh_t *t,
+    ngx_uint_t index)
+{
+    w->sh = t;
+    w->index = index;
+    w->base = t->range;
+    w->pos = w->base;
+    w->reserved = w->base;
+}
+
+
+ngx_int_t
+ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
+{
+    ngx_live_publication_t  *pub = w->pub;
+
+    /*
+     * A range is left long before it ends, so that no segment can cross it
+     * into the range of another track.
+     */
+    if (w->pos - w->base > (uint64_t) NGX_LIVE_RANGE / 2) {
+        w->base = ngx_live_zone_range(pub->zone);
+        w->sh->range = w->base;
+        w->pos = w->base;
+        w->reserved = w->base;
+    }
+
+    ngx_memzero(&w->seg, sizeof(ngx_live_segment_sh_t));
+
+    /* pages are freed whole: no two segments share one */
+    w->pos = ngx_align(w->pos, NGX_LIVE_PAGE);
+
+    w->at = *b;
+    w->seg.offset = w->pos;
+    w->seg.flags = b->flags;
+    w->seg.dsn = b->dsn;
+    w->seg.init = w->sh->init;
+    w->seg.part = w->sh->parts.head;
+    w->seg.start = live_us_to_ticks(b->us, w->sh->info.timescale);
+    w->open = 1;
+
+    return ngx_live_writer_begin_part(w);
+}
+
+
+ngx_int_t
+ngx_live_writer_begin_part(ngx_live_writer_t *w)
+{
+    size_t    size;
+    uint32_t  ms, n, frame;
+
+    ms = w->pub->st->part + NGX_LIVE_PART_SLACK;
+    frame = live_track_clock_duration(&w->clock);
+    n = (uint64_t) ms * w->info.timescale / 1000 / ngx_max(frame, 1) + 2;
+    n = ngx_min(n, 1024);
+
+    if (w->capacity < n) {
+        live_sample_t  *samples;
+
+        size = n * sizeof(live_sample_t);
+
+        samples = realloc(w->samples, size);
+        if (samples == NULL) {
+            return NGX_ERROR;
+        }
+
+        w->samples = samples;
+        w->capacity = n;
+    }
+
+    w->room = live_cmaf_header_room(w->media, w->capacity);
+    w->part = w->pos;
+    w->pos += w->room;
+    w->nsamples = 0;
+
+    return ngx_live_writer_reserve(w, 0);
+}
+
+
+ngx_int_t
+ngx_live_writer_append(ngx_live_writer_t *w, u_char *data, size_t len)
+{
+    if (len == 0) {
+        return NGX_OK;
+    }
+
+    if (w->niov == NGX_LIVE_IOVS && ngx_live_writer_flush(w) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_live_writer_reserve(w, len) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (w->niov == 0) {
+        w->pending = w->pos;
+    }
+
+    w->iov[w->niov].iov_base = data;
+    w->iov[w->niov].iov_len = len;
+    w->niov++;
+
+    w->pos += len;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_writer_flush(ngx_live_writer_t *w)
+{
+    size_t   size;
+    ssize_t  n;
+
+    if (w->niov == 0) {
+        return NGX_OK;
+    }
+
+    size = w->pos - w->pending;
+
+    do {
+        n = pwritev(w->pub->zone->fd, w->iov, w->niov, w->pending);
+    } while (n == -1 && ngx_errno == NGX_EINTR);
+
+    w->niov = 0;
+
+    if (n == (ssize_t) size) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_CRIT, w->pub->log, n == -1 ? ngx_errno : 0,
+                  "writing %uz bytes to the live zone failed: %z", size, n);
+
+    return NGX_ERROR;
+}
+
+
+/* Takes budget for what the log holds and len bytes more. */
+
+static ngx_int_t
+ngx_live_writer_reserve(ngx_live_writer_t *w, size_t len)
+{
+    size_t  need;
+
+    if (w->pos + len <= w->reserved) {
+        return NGX_OK;
+    }
+
+    need = ngx_align(w->pos + len - w->reserved, NGX_LIVE_EXTENT);
+
+    while (ngx_live_zone_reserve(w->pub->zone, w->sh, need) != NGX_OK) {
+
+        if (!ngx_live_writer_evict(w)) {
+            ngx_log_error(NGX_LOG_ERR, w->pub->log, 0,
+                          "the live zone is full, publishing ends: make "
+                          "\"zone\" larger or \"window\" shorter");
+            return NGX_ERROR;
+        }
+    }
+
+    w->reserved += need;
+
+    return NGX_OK;
+}
+
+
+/* At the bound a publication pays with its own oldest segment. */
+
+static ngx_uint_t
+ngx_live_writer_evict(ngx_live_writer_t *w)
+{
+    ngx_uint_t             i;
+    uint64_t               most;
+    ngx_live_track_sh_t   *t, *victim;
+    ngx_live_stream_sh_t  *st;
+
+    st = w->pub->st;
+    victim = NULL;
+    most = 1;
+
+    for (i = 0; i < st->ntracks; i++) {
+        t = &st->tracks[i];
+
+        if (t->segments.head - t->segments.tail > 3 && t->bytes > most) {
+            victim = t;
+            most = t->bytes;
+        }
+    }
+
+    if (victim == NULL) {
+        return 0;
+    }
+
+    ngx_live_track_retire(w->pub->zone, victim, victim->segments.tail + 1);
+
+    return 1;
+}
+
+
+ngx_int_t
+ngx_live_writer_sample(ngx_live_writer_t *w)
+{
+    live_sample_t  *s;
+
+    s = &w->samples[w->nsamples];
+
+    *s = w->frame;
+    s->duration = live_track_clock_duration(&w->clock);
+
+    if (w->nsamples == 0 && w->seg.parts == 0) {
+        w->seg.start = s->dts;
+
+        if (s->flags & LIVE_SAMPLE_KEY) {
+            w->seg.flags |= LIVE_SEGMENT_INDEPENDENT;
+        }
+    }
+
+    w->nsamples++;
+    w->end = s->dts + s->duration;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_writer_part(ngx_live_writer_t *w, uint32_t n, int64_t end)
+{
+    int64_t         duration;
+    uint64_t        size;
+    live_sample_t  *last;
+
+    if (n == 0) {
+        w->pos = w->part;
+        return NGX_OK;
+    }
+
+    last = &w->samples[n - 1];
+    duration = end - last->dts;
+
+    if (duration > 0 && duration < (int64_t) UINT32_MAX) {
+        last->duration = duration;
+    }
+
+    w->end = last->dts + last->duration;
+    size = last->offset + last->size - w->part;
+
+    if (ngx_live_writer_flush(w) != NGX_OK
+        || ngx_live_writer_header(w, n) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_live_writer_publish_part(w, n, size);
+    ngx_live_writer_publish_samples(w, n);
+
+    w->seg.parts++;
+    w->seg.size = w->part + size - w->seg.offset;
+    w->nsamples -= n;
+
+    if (w->nsamples) {
+        ngx_memmove(w->samples, w->samples + n,
+                    w->nsamples * sizeof(live_sample_t));
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_live_writer_header(ngx_live_writer_t *w, uint32_t n)
+{
+    u_char   buf[32 * 1024];
+    ssize_t  size;
+
+    if (w->room > sizeof(buf)
+        || live_cmaf_write_header(buf, w->room, w->media, ++w->sequence,
+                                  w->samples, n)
+           != LIVE_OK)
+    {
+        ngx_log_error(NGX_LOG_ALERT, w->pub->log, 0,
+                      "%uD samples do not fit a header of %uz bytes",
+                      n, w->room);
+        return NGX_ERROR;
+    }
+
+    size = pwrite(w->pub->zone->fd, buf, w->room, w->part);
+
+    if (size != (ssize_t) w->room) {
+        ngx_log_error(NGX_LOG_CRIT, w->pub->log, size == -1 ? ngx_errno : 0,
+                      "writing a header to the live zone failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_live_writer_publish_part(ngx_live_writer_t *w, uint32_t n, uint64_t size)
+{
+    ngx_live_part_sh_t  *part;
+    ngx_live_ring_sh_t  *ring;
+
+    ring = &w->sh->parts;
+
+    while (ring->head - ring->tail > ring->mask) {
+
+        if (w->sh->segments.tail < w->sh->segments.head) {
+            ngx_live_track_retire(w->pub->zone, w->sh,
+                                  w->sh->segments.tail + 1);
+            continue;
+        }
+
+        ngx_live_store(&ring->tail, ring->tail + 1);
+    }
+
+    part = ngx_live_slot(ring, ngx_live_part_sh_t, ring->head);
+
+    part->offset = w->part;
+    part->size = size;
+    part->msn = w->at.msn;
+    part->index = w->seg.parts;
+    part->start = w->samples[0].dts;
+    part->duration = w->end - part->start;
+    part->flags = (w->samples[0].flags & LIVE_SAMPLE_KEY)
+                  ? LIVE_SEGMENT_INDEPENDENT : 0;
+
+    ngx_live_store(&ring->head, ring->head + 1);
+}
+
+
+static void
+ngx_live_writer_publish_samples(ngx_live_writer_t *w, uint32_t n)
+{
+    uint32_t             i;
+    ngx_live_ring_sh_t  *ring;
+
+    ring = &w->sh->samples;
+
+    for (i = 0; i < n; i++) {
+
+        if (ring->head - ring->tail > ring->mask) {
+            ngx_live_store(&ring->tail, ring->tail + 1);
+        }
+
+        *ngx_live_slot(ring, live_sample_t, ring->head) = w->samples[i];
+
+        ngx_live_store(&ring->head, ring->head + 1);
+    }
+}
+
+
+ngx_int_t
+ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n, int64_t end)
+{
+    if (ngx_live_writer_part(w, n, end) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    w->open = 0;
+
+    if (w->seg.parts == 0) {
+
+        /* nothing came: its time is named, its media is not (HLS-22) */
+
+        w->seg.flags |= LIVE_SEGMENT_GAP;
+        w->seg.duration = end - w->seg.start;
+
+        if (w->seg.duration <= 0) {
+            w->seg.duration = 1;
+        }
+
+        w->end = ngx_max(w->end, w->seg.start + w->seg.duration);
+
+    } else {
+        w->seg.duration = w->end - w->seg.start;
+    }
+
+    ngx_live_writer_publish_segment(w);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_live_writer_publish_segment(ngx_live_writer_t *w)
+{
+    ngx_uint_t              again;
+    ngx_live_ring_sh_t     *ring;
+    ngx_live_stream_sh_t   *st;
+    ngx_live_publication_t *pub;
+
+    pub = w->pub;
+    st = pub->st;
+    ring = &w->sh->segments;
+
+    if (ring->head != w->at.msn) {
+
+        /* a track that begins later than the stream */
+
+        ngx_live_track_retire(pub->zone, w->sh, ring->head);
+
+        ring->head = w->at.msn;
+        ring->tail = w->at.msn;
+        w->sh->listed = w->at.msn;
+    }
+
+    w->seg.published = ngx_live_now();
+
+    *ngx_live_slot(ring, ngx_live_segment_sh_t, ring->head) = w->seg;
+
+    ngx_live_store(&ring->head, ring->head + 1);
+
+    again = ngx_live_writer_bandwidth(w);
+
+    (void) ngx_live_upkeep_track(pub->zone, st, w->sh);
+
+    if (st->docs[ngx_live_doc_media(w->index)].version == 0) {
+        again = 1;
+    }
+
+    ngx_live_render_media(pub->zone, st, w->index);
+
+    if (again) {
+        ngx_live_render_multivariant(pub->zone, st);
+    }
+}
+
+
+/*
+ * The announced peak only grows, in steps with room to spare, so that the
+ * multivariant playlist seldom changes (HLS-35, HLS-36).
+ */
+
+static ngx_uint_t
+ngx_live_writer_bandwidth(ngx_live_writer_t *w)
+{
+    uint64_t              rate, bits;
+    ngx_live_track_sh_t  *t;
+
+    t = w->sh;
+    bits = (uint64_t) w->seg.size * 8;
+
+    if (w->seg.flags & LIVE_SEGMENT_GAP) {
+        return 0;
+    }
+
+    t->bits += bits;
+    t->ticks += w->seg.duration;
+
+    /* short segments at a discontinuity say nothing about the rate */
+
+    if (t->bandwidth
+        && w->seg.duration * 1000
+           < (int64_t) (w->pub->st->segment / 2 * t->info.timescale))
+    {
+        return 0;
+    }
+
+    rate = bits * t->info.timescale / w->seg.duration;
+
+    if (rate <= t->bandwidth) {
+        return 0;
+    }
+
+    t->bandwidth = (rate + rate / 10 + 999) / 1000 * 1000;
+
+    return 1;
+}
+
+
+ngx_int_t
+ngx_live_writer_split(ngx_live_writer_t *w, uint32_t n,
+    ngx_live_boundary_t *b)
+{
+    size_t     len;
+    u_char    *buf;
+    int64_t    end;
+    ssize_t    size;
+    uint32_t   i, moved;
+    uint64_t   from, delta;
+    ngx_int_t  rc;
+
+    if (ngx_live_writer_flush(w) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    moved = w->nsamples - n;
+    from = moved ? w->samples[n].offset : w->frame.offset;
+    end = moved ? w->samples[n].dts : w->frame.dts;
+    len = w->pos - from;
+
+    buf = ngx_alloc(ngx_max(len, 1), w->pub->log);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+
+    size = pread(w->pub->zone->fd, buf, len, from);
+
+    if (size != (ssize_t) len) {
+        goto done;
+    }
+
+    if (ngx_live_writer_close(w, n, end) != NGX_OK) {
+        goto done;
+    }
+
+    w->pos = n || w->seg.parts ? from : w->seg.offset;
+
+    if (ngx_live_writer_open(w, b) != NGX_OK) {
+        goto done;
+    }
+
+    delta = w->pos - from;
+
+    if (ngx_live_writer_append(w, buf, len) != NGX_OK
+        || ngx_live_writer_flush(w) != NGX_OK)
+    {
+        goto done;
+    }
+
+    w->nsamples = moved;
+
+    for (i = 0; i < moved; i++) {
+        w->samples[i].offset += delta;
+    }
+
+    if (moved) {
+        w->seg.start = w->samples[0].dts;
+        w->seg.flags |= LIVE_SEGMENT_INDEPENDENT;
+    }
+
+    w->frame.offset += delta;
+    rc = NGX_OK;
+
+done:
+
+    ngx_free(buf);
+
+    return rc;
+}

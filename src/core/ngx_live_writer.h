@@ -1,0 +1,170 @@
+
+/*
+ * The writer of one track: appends samples to the track's log and publishes
+ * parts and segments.  Shared by the files of a publication only.
+ */
+
+#ifndef _NGX_LIVE_WRITER_H_INCLUDED_
+#define _NGX_LIVE_WRITER_H_INCLUDED_
+
+
+#include <sys/uio.h>
+#include "ngx_live_publish.h"
+#include "live_clock.h"
+#include "live_m3u8.h"
+
+
+#define NGX_LIVE_IOVS        64
+#define NGX_LIVE_BOUNDARIES  16
+
+
+/* Where one segment ends and the next begins, the same for all tracks. */
+typedef struct {
+    uint64_t                 msn;       /* of the segment that begins */
+    uint64_t                 dsn;
+    int64_t                  us;        /* on the timeline */
+    uint32_t                 flags;     /* LIVE_SEGMENT_DISCONTINUITY */
+} ngx_live_boundary_t;
+
+
+typedef struct {
+    ngx_live_publication_t  *pub;
+    ngx_live_track_sh_t     *sh;        /* NULL until its first sample */
+    ngx_uint_t               index;     /* of the track in the stream */
+    live_media_e             media;
+
+    live_codec_info_t        info;
+    live_codec_info_t        next_info;
+    u_char                  *config;
+    u_char                  *next_config;
+    size_t                   config_len;
+    size_t                   next_len;
+
+    live_track_clock_t       clock;
+    int64_t                  shift;     /* ticks: dts to first pts */
+    int64_t                  end;       /* ticks: behind the last sample */
+
+    /* the log */
+    uint64_t                 base;
+    uint64_t                 pos;       /* where the next byte goes */
+    uint64_t                 reserved;  /* behind what the budget covers */
+    uint64_t                 pending;   /* where iov goes */
+    struct iovec             iov[NGX_LIVE_IOVS];
+    ngx_uint_t               niov;
+
+    /* the open segment */
+    ngx_live_segment_sh_t    seg;
+    ngx_live_boundary_t      at;        /* where it began */
+
+    /* the open part */
+    uint64_t                 part;      /* its offset */
+    size_t                   room;      /* for its header */
+    uint32_t                 sequence;
+    live_sample_t           *samples;
+    uint32_t                 nsamples;
+    uint32_t                 capacity;
+
+    /* the frame that is arriving */
+    live_sample_t            frame;
+
+    ngx_live_boundary_t      boundaries[NGX_LIVE_BOUNDARIES];
+    ngx_uint_t               nboundaries;
+
+    unsigned                 configured:1;
+    unsigned                 changed:1;     /* next_config waits for a key */
+    unsigned                 open:1;        /* a segment is */
+    unsigned                 arriving:1;    /* a frame is */
+    unsigned                 need_key:1;
+} ngx_live_writer_t;
+
+
+struct ngx_live_publication_s {
+    ngx_queue_t              queue;     /* all of this worker */
+    ngx_live_zone_t         *zone;
+    ngx_live_stream_sh_t    *st;
+    uint64_t                 id;        /* of the stream */
+    uint64_t                 number;    /* st->publication when it began */
+    ngx_log_t               *log;
+    void                   (*lost)(void *data);
+    void                    *data;
+
+    live_clock_t             clock;
+    double                   fps;       /* from metadata */
+    int64_t                  segment_us;
+    int64_t                  max_us;
+    int64_t                  begin_us;  /* of the segment of the lead */
+    int64_t                  video_us;  /* the newest video frame */
+    int64_t                  first_us;  /* the first frame of any kind */
+    int64_t                  newest_us;
+    uint64_t                 started;
+
+    ngx_live_boundary_t      last;      /* the newest boundary */
+    ngx_live_writer_t        writers[2];    /* by live_media_e */
+
+    unsigned                 timed:1;       /* the clock was started */
+    unsigned                 cut:1;         /* there was a boundary */
+    unsigned                 audio_only:1;  /* the metadata says so */
+    unsigned                 discontinuity:1;
+    unsigned                 warned:1;      /* about key frames */
+    unsigned                 dropped:1;     /* a frame was bad, logged */
+};
+
+
+/* 1 while this worker is the writer of the stream. */
+ngx_uint_t ngx_live_publish_owns(ngx_live_publication_t *pub);
+
+/* us of the timeline that is now. */
+int64_t ngx_live_publish_now(ngx_live_publication_t *pub);
+
+
+/* Gives the writer a log of its own in its track. */
+void ngx_live_writer_attach(ngx_live_writer_t *w, ngx_live_track_sh_t *t,
+    ngx_uint_t index);
+
+/* Opens a segment at a boundary; there is none open. */
+ngx_int_t ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b);
+
+/*
+ * Closes the open segment with its first n samples and publishes it; what is
+ * behind them in the log is kept for the caller to move.  end: ticks, where
+ * the next one begins.
+ */
+ngx_int_t ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n,
+    int64_t end);
+
+/* Closes the open part with its first n samples; end as above. */
+ngx_int_t ngx_live_writer_part(ngx_live_writer_t *w, uint32_t n,
+    int64_t end);
+
+/* Begins a part at the end of the log, for samples to come. */
+ngx_int_t ngx_live_writer_begin_part(ngx_live_writer_t *w);
+
+ngx_int_t ngx_live_writer_append(ngx_live_writer_t *w, u_char *data,
+    size_t len);
+ngx_int_t ngx_live_writer_flush(ngx_live_writer_t *w);
+
+/* The arrived frame becomes a sample of the open part. */
+ngx_int_t ngx_live_writer_sample(ngx_live_writer_t *w);
+
+/*
+ * Closes the open segment with its first n samples and opens the next one at
+ * a boundary with the rest, which is moved there: audio that had arrived
+ * before the video which decides where segments end.
+ */
+ngx_int_t ngx_live_writer_split(ngx_live_writer_t *w, uint32_t n,
+    ngx_live_boundary_t *b);
+
+
+/* Puts the codec record of a writer in use: a new init segment. */
+ngx_int_t ngx_live_publish_activate(ngx_live_writer_t *w);
+
+/* Opens the segments that other tracks have opened already, for a track that
+ * nothing comes for. */
+ngx_int_t ngx_live_cut_laggards(ngx_live_publication_t *pub, int64_t us);
+
+/* The frame is placed: boundaries, parts.  As ngx_live_publish_begin(). */
+ngx_int_t ngx_live_cut_frame(ngx_live_publication_t *pub,
+    ngx_live_writer_t *w, int64_t us, ngx_live_frame_t *frame);
+
+
+#endif /* _NGX_LIVE_WRITER_H_INCLUDED_ */

@@ -1,0 +1,724 @@
+
+/*
+ * The RTMP listener: a content handler of stream{}, so that TLS, the PROXY
+ * protocol, access rules, limits and logs are nginx's own.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_stream_live_rtmp.h"
+
+
+/* read at once; media is written on from here, so one buffer serves all */
+#define NGX_STREAM_LIVE_BUFFER    (256 * 1024)
+
+/* reads of one connection before the others have their turn */
+#define NGX_STREAM_LIVE_READS     4
+
+#define NGX_STREAM_LIVE_SETUP     10000     /* ms until something publishes */
+#define NGX_STREAM_LIVE_LINGER    2000      /* ms for the peer to read why */
+
+#define NGX_STREAM_LIVE_CHUNK     65536
+#define NGX_STREAM_LIVE_WINDOW    5000000
+
+
+static char *ngx_stream_live_rtmp(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_stream_live_rtmp_add_variables(ngx_conf_t *cf);
+static ngx_int_t ngx_stream_live_rtmp_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+
+static void ngx_stream_live_rtmp_handler(ngx_stream_session_t *s);
+static void ngx_stream_live_rtmp_cleanup(void *data);
+static u_char *ngx_stream_live_rtmp_log(ngx_log_t *log, u_char *buf,
+    size_t len);
+static void ngx_stream_live_rtmp_read(ngx_event_t *rev);
+static ngx_int_t ngx_stream_live_rtmp_input(ngx_stream_live_rtmp_ctx_t *ctx,
+    u_char *buf, size_t len);
+static void ngx_stream_live_rtmp_write(ngx_event_t *wev);
+static ngx_int_t ngx_stream_live_rtmp_send(ngx_stream_live_rtmp_ctx_t *ctx);
+static void ngx_stream_live_rtmp_timeout(ngx_stream_live_rtmp_ctx_t *ctx);
+static void ngx_stream_live_rtmp_linger(ngx_stream_live_rtmp_ctx_t *ctx);
+static void ngx_stream_live_rtmp_lost(void *data);
+
+static int ngx_stream_live_rtmp_publish(void *data,
+    const live_rtmp_publish_t *p);
+static ngx_uint_t ngx_stream_live_rtmp_name(const char *name);
+static void ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx,
+    const char *app, const char *name, const char *reason);
+static void ngx_stream_live_rtmp_unpublish(void *data);
+
+
+static ngx_command_t  ngx_stream_live_rtmp_commands[] = {
+
+    { ngx_string("live_rtmp"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_NOARGS,
+      ngx_stream_live_rtmp,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_stream_module_t  ngx_stream_live_rtmp_module_ctx = {
+    ngx_stream_live_rtmp_add_variables,    /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL                                   /* merge server configuration */
+};
+
+
+ngx_module_t  ngx_stream_live_rtmp_module = {
+    NGX_MODULE_V1,
+    &ngx_stream_live_rtmp_module_ctx,      /* module context */
+    ngx_stream_live_rtmp_commands,         /* module directives */
+    NGX_STREAM_MODULE,                     /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+typedef enum {
+    ngx_stream_live_var_app = 0,
+    ngx_stream_live_var_name,
+    ngx_stream_live_var_state,
+    ngx_stream_live_var_duration
+} ngx_stream_live_var_e;
+
+
+static ngx_stream_variable_t  ngx_stream_live_rtmp_vars[] = {
+
+    { ngx_string("live_app"), NULL, ngx_stream_live_rtmp_variable,
+      ngx_stream_live_var_app, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("live_name"), NULL, ngx_stream_live_rtmp_variable,
+      ngx_stream_live_var_name, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("live_state"), NULL, ngx_stream_live_rtmp_variable,
+      ngx_stream_live_var_state, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("live_duration"), NULL, ngx_stream_live_rtmp_variable,
+      ngx_stream_live_var_duration, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+      ngx_stream_null_variable
+};
+
+
+static const live_rtmp_handler_t  ngx_stream_live_rtmp_callbacks = {
+    ngx_stream_live_rtmp_publish,
+    ngx_stream_live_rtmp_unpublish,
+    ngx_stream_live_rtmp_media,
+    ngx_stream_live_rtmp_abort,
+    ngx_stream_live_rtmp_metadata
+};
+
+
+/* of this worker: what was read is used before the next read */
+static u_char  *ngx_stream_live_buffer;
+
+
+static char *
+ngx_stream_live_rtmp(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_stream_core_srv_conf_t  *cscf;
+
+    cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
+
+    if (cscf->handler) {
+        return cscf->handler == ngx_stream_live_rtmp_handler
+               ? "is duplicate" : "cannot be used here, the server has "
+                                  "another handler already";
+    }
+
+    cscf->handler = ngx_stream_live_rtmp_handler;
+
+    if (ngx_live_add_reference(cf, NULL) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_stream_live_rtmp_add_variables(ngx_conf_t *cf)
+{
+    ngx_stream_variable_t  *var, *v;
+
+    for (v = ngx_stream_live_rtmp_vars; v->name.len; v++) {
+        var = ngx_stream_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_stream_live_rtmp_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    u_char                      *p;
+    ngx_msec_t                   ms;
+    ngx_stream_live_rtmp_ctx_t  *ctx;
+
+    ctx = ngx_stream_get_module_ctx(s, ngx_stream_live_rtmp_module);
+
+    if (ctx == NULL || (ctx->app == NULL && data != ngx_stream_live_var_state))
+    {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    switch (data) {
+
+    case ngx_stream_live_var_app:
+        v->data = ctx->app->name.data;
+        v->len = ctx->app->name.len;
+        break;
+
+    case ngx_stream_live_var_name:
+        v->data = ctx->name.data;
+        v->len = ctx->name.len;
+        break;
+
+    case ngx_stream_live_var_state:
+        v->data = (u_char *) ctx->state;
+        v->len = ngx_strlen(ctx->state);
+        break;
+
+    default: /* ngx_stream_live_var_duration */
+        p = ngx_pnalloc(s->connection->pool, NGX_TIME_T_LEN + 4);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        ms = ctx->pub ? ngx_live_now() - ngx_live_publish_started(ctx->pub)
+                      : ctx->duration;
+
+        v->data = p;
+        v->len = ngx_sprintf(p, "%M.%03M", ms / 1000, ms % 1000) - p;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_stream_live_rtmp_handler(ngx_stream_session_t *s)
+{
+    ngx_connection_t            *c;
+    ngx_pool_cleanup_t          *cln;
+    ngx_stream_live_rtmp_ctx_t  *ctx;
+
+    c = s->connection;
+
+    if (ngx_stream_live_buffer == NULL) {
+        ngx_stream_live_buffer = ngx_alloc(NGX_STREAM_LIVE_BUFFER, c->log);
+        if (ngx_stream_live_buffer == NULL) {
+            ngx_stream_finalize_session(s,
+                                        NGX_STREAM_INTERNAL_SERVER_ERROR);
+            return;
+        }
+    }
+
+    cln = ngx_pool_cleanup_add(c->pool, sizeof(ngx_stream_live_rtmp_ctx_t));
+    if (cln == NULL) {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_stream_live_rtmp_ctx_t));
+
+    ctx->session = s;
+    ctx->state = "connected";
+    ctx->conf.max_message = 16 * 1024 * 1024;
+    ctx->conf.chunk_size = NGX_STREAM_LIVE_CHUNK;
+    ctx->conf.ack_window = NGX_STREAM_LIVE_WINDOW;
+
+    ctx->rtmp = live_rtmp_create(&ctx->conf, &ngx_stream_live_rtmp_callbacks,
+                                 ctx);
+    if (ctx->rtmp == NULL) {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    cln->handler = ngx_stream_live_rtmp_cleanup;
+
+    ngx_stream_set_ctx(s, ctx, ngx_stream_live_rtmp_module);
+
+    s->log_handler = ngx_stream_live_rtmp_log;
+    c->log->action = "reading RTMP";
+
+    /* a delayed acknowledgement costs 40 ms of every set-up otherwise */
+    if (c->type == SOCK_STREAM && ngx_tcp_nodelay(c) != NGX_OK) {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    c->read->handler = ngx_stream_live_rtmp_read;
+    c->write->handler = ngx_stream_live_rtmp_write;
+
+    ngx_add_timer(c->read, NGX_STREAM_LIVE_SETUP);
+
+    if (c->buffer && c->buffer->pos < c->buffer->last) {
+
+        /* what the preread phase has read */
+
+        s->received = 0;
+
+        if (ngx_stream_live_rtmp_input(ctx, c->buffer->pos,
+                                       c->buffer->last - c->buffer->pos)
+            != NGX_OK)
+        {
+            return;
+        }
+
+        c->buffer->pos = c->buffer->last;
+    }
+
+    ngx_stream_live_rtmp_read(c->read);
+}
+
+
+static void
+ngx_stream_live_rtmp_cleanup(void *data)
+{
+    ngx_stream_live_rtmp_ctx_t *ctx = data;
+
+    if (ctx->pub) {
+        ngx_live_publish_close(ctx->pub);
+        ctx->pub = NULL;
+    }
+
+    live_rtmp_destroy(ctx->rtmp);
+}
+
+
+static u_char *
+ngx_stream_live_rtmp_log(ngx_log_t *log, u_char *buf, size_t len)
+{
+    ngx_stream_session_t        *s;
+    ngx_stream_live_rtmp_ctx_t  *ctx;
+
+    s = log->data;
+    ctx = ngx_stream_get_module_ctx(s, ngx_stream_live_rtmp_module);
+
+    if (ctx == NULL || ctx->app == NULL) {
+        return buf;
+    }
+
+    return ngx_snprintf(buf, len, ", stream: \"%V/%V\"", &ctx->app->name,
+                        &ctx->name);
+}
+
+
+static void
+ngx_stream_live_rtmp_read(ngx_event_t *rev)
+{
+    ssize_t                      n;
+    ngx_uint_t                   i;
+    ngx_connection_t            *c;
+    ngx_stream_session_t        *s;
+    ngx_stream_live_rtmp_ctx_t  *ctx;
+
+    c = rev->data;
+    s = c->data;
+    ctx = ngx_stream_get_module_ctx(s, ngx_stream_live_rtmp_module);
+
+    if (c->close) {
+        ctx->state = "closed";
+        ngx_stream_finalize_session(s, NGX_STREAM_OK);
+        return;
+    }
+
+    if (rev->timedout) {
+        ngx_stream_live_rtmp_timeout(ctx);
+        return;
+    }
+
+    for (i = 0; rev->ready; i++) {
+
+        if (i == NGX_STREAM_LIVE_READS) {
+            ngx_post_event(rev, &ngx_posted_events);
+            break;
+        }
+
+        n = c->recv(c, ngx_stream_live_buffer, NGX_STREAM_LIVE_BUFFER);
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n == NGX_ERROR || n == 0) {
+
+            if (!ctx->closing) {
+                ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                              "the publisher closed the connection");
+                ctx->state = ctx->pub ? "lost" : ctx->state;
+            }
+
+            ngx_stream_finalize_session(s, NGX_STREAM_OK);
+            return;
+        }
+
+        if (ngx_stream_live_rtmp_input(ctx, ngx_stream_live_buffer, n)
+            != NGX_OK)
+        {
+            return;
+        }
+    }
+
+    if (ctx->pub && !ctx->closing) {
+        ngx_add_timer(rev, ctx->app->publish_timeout);
+    }
+
+    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+    }
+}
+
+
+/* Takes what was read.  NGX_ERROR: the session is over or being closed. */
+
+static ngx_int_t
+ngx_stream_live_rtmp_input(ngx_stream_live_rtmp_ctx_t *ctx, u_char *buf,
+    size_t len)
+{
+    int                rc;
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+    ctx->session->received += len;
+
+    if (ctx->closing) {
+        return NGX_OK;
+    }
+
+    rc = live_rtmp_input(ctx->rtmp, buf, len);
+
+    if (ctx->pub && ngx_live_publish_flush(ctx->pub, len) != NGX_OK
+        && rc == LIVE_OK)
+    {
+        live_rtmp_fail(ctx->rtmp, "the stream cannot go on");
+        rc = LIVE_ERROR;
+    }
+
+    if (rc != LIVE_OK && !ctx->closing) {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0, "RTMP ends: %s",
+                      live_rtmp_error(ctx->rtmp));
+        ctx->state = "failed";
+        ctx->closing = 1;
+    }
+
+    if (live_rtmp_state(ctx->rtmp) == LIVE_RTMP_CLOSING) {
+        ctx->closing = 1;
+    }
+
+    if (ngx_stream_live_rtmp_send(ctx) == NGX_ERROR) {
+        ngx_stream_finalize_session(ctx->session, NGX_STREAM_OK);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* NGX_ERROR: the peer is gone. */
+
+static ngx_int_t
+ngx_stream_live_rtmp_send(ngx_stream_live_rtmp_ctx_t *ctx)
+{
+    size_t             len;
+    ssize_t            n;
+    const uint8_t     *out;
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+
+    for ( ;; ) {
+        out = live_rtmp_output(ctx->rtmp, &len);
+
+        if (len == 0) {
+            break;
+        }
+
+        n = c->send(c, (u_char *) out, len);
+
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (n == NGX_AGAIN) {
+            return ngx_handle_write_event(c->write, 0);
+        }
+
+        live_rtmp_sent(ctx->rtmp, n);
+    }
+
+    if (ctx->closing) {
+        ngx_stream_live_rtmp_linger(ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A reset would take the message away that tells the peer why (RTMP-59): the
+ * connection is half closed and what still comes is read for a moment.
+ */
+
+static void
+ngx_stream_live_rtmp_linger(ngx_stream_live_rtmp_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+
+    if (ctx->pub) {
+        ctx->duration = ngx_live_now() - ngx_live_publish_started(ctx->pub);
+        ngx_live_publish_close(ctx->pub);
+        ctx->pub = NULL;
+    }
+
+    if (ctx->lingering) {
+        return;
+    }
+
+    ctx->lingering = 1;
+
+#if (NGX_STREAM_SSL)
+    if (c->ssl) {
+        ngx_add_timer(c->read, NGX_STREAM_LIVE_LINGER / 4);
+        return;
+    }
+#endif
+
+    (void) ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN);
+    ngx_add_timer(c->read, NGX_STREAM_LIVE_LINGER);
+}
+
+
+static void
+ngx_stream_live_rtmp_write(ngx_event_t *wev)
+{
+    ngx_connection_t            *c;
+    ngx_stream_session_t        *s;
+    ngx_stream_live_rtmp_ctx_t  *ctx;
+
+    c = wev->data;
+    s = c->data;
+    ctx = ngx_stream_get_module_ctx(s, ngx_stream_live_rtmp_module);
+
+    if (ngx_stream_live_rtmp_send(ctx) == NGX_ERROR) {
+        ngx_stream_finalize_session(s, NGX_STREAM_OK);
+    }
+}
+
+
+static void
+ngx_stream_live_rtmp_timeout(ngx_stream_live_rtmp_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+    c->timedout = 1;
+
+    if (ctx->closing) {
+        /* the reason was logged */
+
+    } else if (ctx->pub) {
+        ngx_log_error(NGX_LOG_ERR, c->log, NGX_ETIMEDOUT,
+                      "nothing came from the publisher for %Mms",
+                      ctx->app->publish_timeout);
+        ctx->state = "timeout";
+
+    } else {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "the client did not publish within %ds",
+                      NGX_STREAM_LIVE_SETUP / 1000);
+        ctx->state = "timeout";
+    }
+
+    ngx_stream_finalize_session(ctx->session, NGX_STREAM_OK);
+}
+
+
+/* Called by the upkeep timer: another publisher has the stream. */
+
+static void
+ngx_stream_live_rtmp_lost(void *data)
+{
+    ngx_stream_live_rtmp_ctx_t *ctx = data;
+
+    if (ctx->closing) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, ctx->session->connection->log, 0,
+                  "the stream was taken over by another publisher");
+
+    ctx->state = "replaced";
+    ctx->closing = 1;
+
+    live_rtmp_close(ctx->rtmp, "NetStream.Unpublish.Success",
+                    "another publisher has taken the stream");
+
+    ngx_post_event(ctx->session->connection->write, &ngx_posted_events);
+}
+
+
+static int
+ngx_stream_live_rtmp_publish(void *data, const live_rtmp_publish_t *p)
+{
+    ngx_stream_live_rtmp_ctx_t *ctx = data;
+
+    ngx_str_t             app;
+    ngx_live_app_conf_t  *acf;
+
+    app.data = (u_char *) p->app;
+    app.len = ngx_strlen(p->app);
+
+    acf = ngx_live_application(&app);
+
+    if (acf == NULL) {
+        ngx_stream_live_rtmp_refuse(ctx, p->app, p->name,
+                                    "unknown application");
+        return LIVE_OK;
+    }
+
+    if (!ngx_stream_live_rtmp_name(p->name)) {
+        ngx_stream_live_rtmp_refuse(ctx, p->app, p->name,
+                                    "a stream name has 1 to 128 of A-Z a-z "
+                                    "0-9 . _ - and does not begin with a dot");
+        return LIVE_OK;
+    }
+
+    ctx->app = acf;
+    ctx->conf.max_message = acf->max_message;
+    ctx->name.data = ctx->name_buf;
+    ctx->name.len = ngx_strlen(p->name);
+    ngx_memcpy(ctx->name_buf, p->name, ctx->name.len);
+
+    switch (ngx_live_publish_open(acf, &ctx->name,
+                                  ctx->session->connection->log,
+                                  ngx_stream_live_rtmp_lost, ctx, &ctx->pub))
+    {
+
+    case NGX_LIVE_PUBLISH_BUSY:
+        ngx_stream_live_rtmp_refuse(ctx, p->app, p->name,
+                                    "the stream is being published already");
+        return LIVE_OK;
+
+    case NGX_LIVE_PUBLISH_FULL:
+        ngx_stream_live_rtmp_refuse(ctx, p->app, p->name,
+                                    "the live zone is full");
+        return LIVE_OK;
+
+    default:
+        break;
+    }
+
+    ctx->state = "publishing";
+    ctx->nal_length_size = 0;
+
+    ngx_log_error(NGX_LOG_INFO, ctx->session->connection->log, 0,
+                  "publishing begins");
+
+    live_rtmp_accept(ctx->rtmp);
+
+    return LIVE_OK;
+}
+
+
+static ngx_uint_t
+ngx_stream_live_rtmp_name(const char *name)
+{
+    const char  *p;
+
+    for (p = name; *p; p++) {
+
+        if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+            || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-'
+            || (*p == '.' && p != name))
+        {
+            continue;
+        }
+
+        return 0;
+    }
+
+    return p != name && p - name <= NGX_LIVE_MAX_NAME;
+}
+
+
+static void
+ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx, const char *app,
+    const char *name, const char *reason)
+{
+    const char  *code;
+
+    /* names come from the peer: no byte of theirs goes to the log as it is */
+
+    code = ctx->app && ctx->pub == NULL
+           && ngx_live_zone_percent(ngx_live_zone()) >= 95
+           ? "NetStream.Publish.Denied" : "NetStream.Publish.BadName";
+
+    if (ngx_stream_live_rtmp_name(name)) {
+        ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
+                      "publishing \"%s\" refused: %s", name, reason);
+
+    } else {
+        ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
+                      "publishing refused: %s", reason);
+    }
+
+    ctx->state = "refused";
+
+    live_rtmp_refuse(ctx->rtmp, code, reason);
+}
+
+
+static void
+ngx_stream_live_rtmp_unpublish(void *data)
+{
+    ngx_stream_live_rtmp_ctx_t *ctx = data;
+
+    if (ctx->pub == NULL) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, ctx->session->connection->log, 0,
+                  "publishing ends");
+
+    ctx->duration = ngx_live_now() - ngx_live_publish_started(ctx->pub);
+    ctx->state = "finished";
+
+    ngx_live_publish_close(ctx->pub);
+    ctx->pub = NULL;
+
+    ngx_add_timer(ctx->session->connection->read, NGX_STREAM_LIVE_SETUP);
+}

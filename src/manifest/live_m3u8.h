@@ -1,0 +1,84 @@
+
+/*
+ * HLS playlists from a snapshot (specs: hls.md; RFC 8216bis).  Pure; any
+ * thread.  Rendered by the writer of a stream, once per change.
+ */
+
+#ifndef _LIVE_M3U8_H_INCLUDED_
+#define _LIVE_M3U8_H_INCLUDED_
+
+
+#include "live_types.h"
+#include "live_buf.h"
+
+
+/* live_m3u8_segment_t.flags */
+#define LIVE_SEGMENT_DISCONTINUITY  0x0001  /* EXT-X-DISCONTINUITY before it */
+#define LIVE_SEGMENT_INDEPENDENT    0x0002  /* begins with a key frame */
+#define LIVE_SEGMENT_GAP            0x0004  /* its media is missing */
+
+/* what live_m3u8_media_size() counts with */
+#define LIVE_M3U8_EPOCH_MAX  32
+
+
+typedef struct {
+    uint64_t        msn;
+    int64_t         start;          /* presentation time, ticks */
+    int64_t         duration;       /* ticks */
+    uint32_t        init;           /* number of its init segment */
+    uint32_t        flags;
+} live_m3u8_segment_t;
+
+
+typedef struct {
+    const char           *epoch;    /* token of the timeline, in every name */
+    uint32_t              timescale;
+    uint32_t              target_duration;          /* s, HLS-8 */
+
+    /* DSN before the first listed segment, its own tag not counted, HLS-20 */
+    uint64_t              discontinuity_sequence;
+    uint64_t              next_msn; /* read when nothing is listed, HLS-11 */
+    int64_t               anchor_ms;    /* Unix time of timeline 0 */
+    unsigned              ended:1;
+
+    const live_m3u8_segment_t  *segments;   /* ascending by one in msn */
+    uint32_t              nsegments;
+} live_m3u8_media_t;
+
+
+/*
+ * Media playlist.  Names, relative to the playlist: init-EPOCH-N.mp4 and
+ * seg-EPOCH-MSN.m4s.  The caller keeps every duration below the target
+ * duration + 0.5 s (HLS-8); a longer one is printed as it is.  LIVE_OVERFLOW
+ * when it does not fit, LIVE_ERROR without a timescale.
+ */
+int live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p);
+
+/* Bytes that are enough for live_m3u8_media() of n segments, with an epoch
+ * of up to LIVE_M3U8_EPOCH_MAX characters. */
+size_t live_m3u8_media_size(uint32_t n);
+
+
+typedef struct {
+    const char               *name;     /* folder of the media playlist */
+    const live_codec_info_t  *info;
+    double                    fps;      /* 0 when unknown */
+    uint64_t                  bandwidth;        /* bit/s, peak; not 0 */
+    uint64_t                  average_bandwidth;    /* 0 when unknown */
+} live_m3u8_rendition_t;
+
+
+/*
+ * Multivariant playlist: every video rendition as a variant with the audio
+ * renditions as one group (the first is the default); without video, every
+ * audio rendition as a variant.  A variant's figures include the largest
+ * audio of the group (HLS-35).  A name is made of A-Z a-z 0-9 . _ - only.
+ * LIVE_OVERFLOW when it does not fit, LIVE_ERROR when there is no variant or
+ * one has no bandwidth (HLS-36).
+ */
+int live_m3u8_multivariant(live_writer_t *w,
+    const live_m3u8_rendition_t *video, uint32_t nvideo,
+    const live_m3u8_rendition_t *audio, uint32_t naudio);
+
+
+#endif /* _LIVE_M3U8_H_INCLUDED_ */
