@@ -477,8 +477,8 @@ cmd_install() {
         dir=${dir:-/usr/local/nginx}/modules
     fi
 
-    mkdir -p "$dir" && place "$build/ngx_live_module.so" \
-                             "$dir/ngx_live_module.so" \
+    mkdir -p "$dir" || die "cannot write to $dir"
+    place "$build/ngx_live_module.so" "$dir/ngx_live_module.so" \
         || die "cannot write to $dir"
 
     echo
@@ -630,7 +630,8 @@ cmd_run() {
 # Starts nginx and the demo's encoder and stays until a signal comes or nginx
 # is gone.
 run_all() {
-    local dir=$1 demo=$2 stopping= nginx_pid= demo_pid= globals="daemon off;"
+    local dir=$1 demo=$2 nginx_pid demo_pid='' stopping='' shown=''
+    local globals="daemon off;"
 
     # a checkout below /root cannot be read by the workers' usual user
     if ((EUID == 0)) && ! grep -qE '^ *user ' "$dir/nginx.conf"; then
@@ -649,7 +650,7 @@ run_all() {
 
     while [[ -z $stopping ]] && kill -0 "$nginx_pid" 2>/dev/null; do
 
-        if [[ -n $demo && $demo != shown ]] \
+        if [[ -n $demo ]] \
            && ! kill -0 "${demo_pid:-x}" 2>/dev/null
         then
             [[ -z $demo_pid ]] || say "the test pattern ended; once more"
@@ -659,7 +660,7 @@ run_all() {
             set +m
         fi
 
-        if [[ -z ${shown:-} && -z $stopping ]]; then
+        if [[ -z $shown && -z $stopping ]]; then
             [[ -z $demo ]] || wait_for_playlist "$nginx_pid"
             [[ -n $stopping ]] || show_urls "$demo"
             shown=yes

@@ -120,31 +120,16 @@ ngx_live_cut_video(ngx_live_publication_t *pub, ngx_live_writer_t *w,
 }
 
 
-/* Composition offsets are frames, whatever milliseconds make of them. */
+/* A frame is presented 10 s off its decoding by broken encoders only. */
 
 static int32_t
 ngx_live_cut_cts(ngx_live_writer_t *w, int32_t ms)
 {
-    int64_t   ticks, frames;
-    uint32_t  frame;
-
     if (ms > 10000 || ms < -10000) {
         return 0;
     }
 
-    ticks = (int64_t) ms * w->info.timescale / 1000;
-    frame = live_track_clock_duration(&w->clock);
-
-    frames = (ticks + (ticks < 0 ? -1 : 1) * (int64_t) frame / 2)
-             / (int64_t) frame;
-
-    if (llabs(frames * frame - ticks) * 1000
-        <= 2 * (int64_t) w->info.timescale)
-    {
-        return frames * frame;
-    }
-
-    return ticks;
+    return live_track_clock_cts(&w->clock, (int64_t) ms * 1000);
 }
 
 

@@ -436,7 +436,7 @@ ngx_live_publish_begin(ngx_live_publication_t *pub, ngx_live_frame_t *frame)
         return NGX_ERROR;
     }
 
-    if (ngx_live_publish_time(pub, frame, &us) != NGX_OK) {
+    if (ngx_live_publish_time(pub, frame, &us) != NGX_OK || us < 0) {
         return NGX_DECLINED;
     }
 

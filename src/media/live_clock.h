@@ -87,10 +87,11 @@ void live_track_clock_init(live_track_clock_t *c,
  * Turns the microseconds of the next sample, in decode order, into ticks.
  * Within the tolerance of the millisecond clock a steady rate is extrapolated
  * exactly; otherwise the result follows us.  Video: a frame more than 1.5 ms
- * off moves the grid, unless frames were left out and it fits again.  Audio: frames follow each other without a gap until
- * the difference exceeds two frames; then one gap is made, or, when the audio
- * is ahead of its timestamps, LIVE_AGAIN asks to drop this frame.  The result
- * is always greater than the one before.
+ * off moves the grid, unless frames were left out and it fits again.  Audio:
+ * frames follow each other without a gap until the difference exceeds two
+ * frames; then one gap is made, or, when the audio is ahead of its timestamps,
+ * LIVE_AGAIN asks to drop this frame.  The result is always greater than the
+ * one before, also after a reset.
  */
 int live_track_clock_map(live_track_clock_t *c, int64_t us, int64_t *ticks);
 

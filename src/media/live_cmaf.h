@@ -18,7 +18,7 @@
  */
 size_t live_cmaf_header_size(live_media_e media, uint32_t n);
 
-/* The most samples whose header fits into room. */
+/* The most samples whose header fits into room: any number up to it does. */
 uint32_t live_cmaf_header_capacity(live_media_e media, size_t room);
 
 /*
@@ -27,7 +27,8 @@ uint32_t live_cmaf_header_capacity(live_media_e media, size_t room);
  * payload of all samples follows directly behind.  sequence is mfhd's number
  * from 1; track_ID is 1; tfdt is samples[0].dts (>= 0, version 1).
  * LIVE_OVERFLOW when room is too small or leaves 1 to 7 bytes of padding
- * (callers reserve through live_cmaf_header_room()).
+ * (callers reserve through live_cmaf_header_room()), or when the payload does
+ * not fit into a box of 32 bits; LIVE_ERROR without samples or before time 0.
  */
 int live_cmaf_write_header(uint8_t *buf, size_t room, live_media_e media,
     uint32_t sequence, const live_sample_t *samples, uint32_t n);

@@ -73,7 +73,7 @@ make_material() {
     mkdir -p "$BUILD"
 
     cc -std=c17 -O2 -Wall -Wextra -Werror -o "$BUILD/rtmp_load" \
-        "$ROOT/t/bench/rtmp_load.c"
+        "$ROOT"/t/bench/rtmp_load*.c
 
     [ -s "$FLV" ] && return
 

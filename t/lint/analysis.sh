@@ -23,7 +23,7 @@ result() {
     fi
 
     echo "not ok $count - $name"
-    sed 's/^/# /' <<< "$output"
+    echo "$output" | sed 's/^/# /'
     failed=1
 }
 

@@ -68,7 +68,7 @@ static inline void
 client_be(client_t *c, uint32_t v, int bytes)
 {
     while (bytes--) {
-        client_u8(c, v >> (8 * bytes) & 0xff);
+        client_u8(c, bytes < 4 ? v >> (8 * bytes) & 0xff : 0);
     }
 }
 
@@ -168,6 +168,18 @@ client_message(client_t *c, unsigned fmt, uint32_t csid, uint32_t field,
             client_be(c, field, 4);
         }
     }
+}
+
+
+static inline void
+client_hex_message(client_t *c, unsigned type, uint32_t msid, const char *hex)
+{
+    client_t  p;
+
+    client_init(&p);
+    client_hex(&p, hex);
+    client_message(c, 0, msid ? 8 : 3, 0, type, msid, p.data, p.len);
+    client_free(&p);
 }
 
 

@@ -418,11 +418,10 @@ test_metadata(void)
           "metadata 0x0 0 0 0 00 ;ok", "RTMP-76 RTMP-77 RTMP-78 metadata");
 
     publishing(&c);
-    client_hex(&c, "04 000000 00002f 12 01000000"
-                   "02000a6f6e4d65746144617461 03"
-                   "0005 7769647468 05"
-                   "000c 766964656f636f6465636964 02 0000"
-                   "000000 09");
+    client_hex_message(&c, 18, 1, "02 000a 6f6e4d65746144617461 03"
+                                  "0005 7769647468 05"
+                                  "000c 766964656f636f6465636964 02 0000"
+                                  "000009");
     check(&c, ACCEPT, PUBLISH "metadata 0x0 0 0 0 00 ;ok",
           "RTMP-78 other types of values");
 }
@@ -500,7 +499,7 @@ test_answers(void)
     live_rtmp_close(rec->s, "NetStream.Unpublish.Success", "taken over");
     drain(rec);
     tap_ok(output_says(rec, "taken over")
-           && !output_says(rec, "level\2\0\5error"),
+           && !output_has(rec, "level\2\0\5error", 13),
            "RTMP-71 closed by the server");
     end(rec);
 
@@ -905,7 +904,7 @@ test_names(void)
     client_free(&c);
 
     client_publish(&c, "live", "key");
-    c.len -= 12 + 31;
+    c.len -= 12 + 26;
     memset(payload, 'a', sizeof(payload));
     memcpy(payload, "\2\0\7publish\0\0\0\0\0\0\0\0\0\5\2\xea\x60", 23);
     client_message(&c, 0, 8, 0, 20, 1, payload, 23 + 60000);
@@ -927,16 +926,17 @@ test_amf3(void)
 
     client_init(&c);
     client_handshake(&c);
-    client_hex(&c, "03 000000 000047 11 00000000 00"
-                   "020007636f6e6e656374 003ff0000000000000"
-                   "11 0a 0b 01 07 617070 06 09 6c697665"
-                   "1d 6f626a656374456e636f64696e67 04 03"
-                   "11 666c617368566572 06 09 41495220 01");
-    client_hex(&c, "03 000000 000019 11 00000000"
-                   "02000c63726561746553747265616d 004010000000000000 05");
-    client_hex(&c, "08 000000 00001a 11 01000000 00"
-                   "0200077075626c697368 000000000000000000 05"
-                   "11 06 07 6b6579");
+    client_hex_message(&c, 17, 0,
+                       "00 02 0007 636f6e6e656374 003ff0000000000000"
+                       "11 0a 0b 01 07 617070 06 09 6c697665"
+                       "1d 6f626a656374456e636f64696e67 04 03"
+                       "11 666c617368566572 06 09 41495220 01");
+    client_hex_message(&c, 17, 0,
+                       "02 000c 63726561746553747265616d"
+                       "004010000000000000 05");
+    client_hex_message(&c, 17, 1,
+                       "00 02 0007 7075626c697368 000000000000000000 05"
+                       "11 06 07 6b6579");
     rec = run(&c, ACCEPT, c.len);
     tap_ok(strcmp(rec->text, "publish live||key||AIR ;ok") == 0,
            "RTMP-41 RTMP-42 AMF3 commands: %s", rec->text);
