@@ -142,7 +142,6 @@ ngx_live_cut_due(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     if (key) {
         return !pub->cut || !w->open || w->need_key || w->changed
                || pub->discontinuity
-               || pub->writers[LIVE_MEDIA_AUDIO].changed
                || us - pub->begin_us >= pub->segment_us - NGX_LIVE_CUT_NEAR;
     }
 
@@ -354,14 +353,6 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
 
     b.us = us;
     b.flags = 0;
-
-    for (i = 0; i < 2; i++) {
-        w = &pub->writers[i];
-
-        if (w->changed && w->sh) {
-            pub->discontinuity = 1;
-        }
-    }
 
     /* nothing to be discontinuous with before the first segment */
 

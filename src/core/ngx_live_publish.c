@@ -319,6 +319,10 @@ ngx_live_publish_config(ngx_live_publication_t *pub, live_codec_info_t *info,
     w->next_len = len;
     w->next_info = *info;
 
+    if (w->configured && w->sh) {
+        pub->discontinuity = 1;
+    }
+
     if (!w->configured) {
         w->info = *info;
         live_track_clock_init(&w->clock, &w->info,

@@ -79,6 +79,9 @@ ngx_int_t ngx_live_publish_flush(ngx_live_publication_t *pub, size_t bytes);
 /* Tells publications of this worker that have lost their stream; timer. */
 void ngx_live_publish_check(void);
 
+/* 1 while this worker is the writer of the stream. */
+ngx_uint_t ngx_live_publish_owns(ngx_live_publication_t *pub);
+
 /* Unix time in ms of the beginning. */
 uint64_t ngx_live_publish_started(ngx_live_publication_t *pub);
 

@@ -110,9 +110,6 @@ struct ngx_live_publication_s {
 };
 
 
-/* 1 while this worker is the writer of the stream. */
-ngx_uint_t ngx_live_publish_owns(ngx_live_publication_t *pub);
-
 /* us of the timeline that is now. */
 int64_t ngx_live_publish_now(ngx_live_publication_t *pub);
 

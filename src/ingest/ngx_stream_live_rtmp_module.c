@@ -419,11 +419,15 @@ ngx_stream_live_rtmp_input(ngx_stream_live_rtmp_ctx_t *ctx, u_char *buf,
 
     rc = live_rtmp_input(ctx->rtmp, buf, len);
 
-    if (ctx->pub && ngx_live_publish_flush(ctx->pub, len) != NGX_OK
-        && rc == LIVE_OK)
-    {
-        live_rtmp_fail(ctx->rtmp, "the stream cannot go on");
-        rc = LIVE_ERROR;
+    if (ctx->pub && ngx_live_publish_flush(ctx->pub, len) != NGX_OK) {
+
+        if (!ngx_live_publish_owns(ctx->pub)) {
+            ngx_stream_live_rtmp_lost(ctx);
+
+        } else if (rc == LIVE_OK) {
+            live_rtmp_fail(ctx->rtmp, "the stream cannot go on");
+            rc = LIVE_ERROR;
+        }
     }
 
     if (rc != LIVE_OK && !ctx->closing) {

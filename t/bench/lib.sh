@@ -8,7 +8,7 @@ HTTP_PORT=${BENCH_HTTP_PORT:-18080}
 STATIC_PORT=${BENCH_STATIC_PORT:-18081}
 
 NGINX=${NGINX:-$(PATH=$PATH:/usr/sbin command -v nginx || echo nginx)}
-BUILD=$ROOT/build/bench
+BUILD=${BUILD_DIR:-$ROOT/build}/bench
 FLV=$BUILD/720p30.flv
 TICKS=$(getconf CLK_TCK)
 PIDS=()

@@ -1,6 +1,8 @@
 
 /* The FLV file, and the two passes of RTMP chunks made from it. */
 
+#define _GNU_SOURCE
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -297,7 +297,6 @@ sub run {
     my ($self, $conf) = @_;
 
     $self->{conf} = $conf || 'nginx.conf';
-    $self->{expected_exit} = 0;
 
     my $text = $self->read_file($self->{conf});
     defined $text or die "there is no $self->{conf}\n";
@@ -312,6 +311,8 @@ sub run {
         return $self->listens($text)
                && $self->workers() >= $self->worker_count();
     }, $start_limit) or die $self->tail('nginx does not listen');
+
+    $self->{started} = 1;
 
     return $self;
 }
@@ -913,10 +914,9 @@ sub finish {
     $self->end($_) for keys %{ $self->{helpers} };
 
     my $up = !$self->{master} || $self->nginx_is_up();
-    my $started = $self->{conf};
     my $clean = $self->stop();
 
-    if ($started) {
+    if ($self->{started}) {
         Test::More::ok($up && $clean, 'nginx stays up and exits in time');
 
         my @alerts = grep { !$self->is_allowed($_) }
