@@ -578,7 +578,7 @@ publish_demo() {
         -profile:v high -b:v 2500k -maxrate 2500k -bufsize 2500k \
         -g 60 -keyint_min 60 -sc_threshold 0 \
         -c:a aac -b:a 128k -ac 2 \
-        -f flv "$url"
+        -f flv -flvflags no_duration_filesize "$url"
 }
 
 
@@ -670,7 +670,7 @@ run_all() {
         wait $! || true
     done
 
-    [[ -z $demo_pid ]] || kill -TERM "$demo_pid" 2>/dev/null || true
+    [[ -z $demo_pid ]] || end_process "$demo_pid"
 
     if [[ -z $stopping ]]; then
         tail -n 5 "$dir/logs/error.log" >&2 || true
@@ -679,8 +679,22 @@ run_all() {
 
     echo
     say "stopping"
-    kill -TERM "$nginx_pid" 2>/dev/null || true
-    wait "$nginx_pid" $demo_pid 2>/dev/null || true
+    end_process "$nginx_pid"
+}
+
+
+end_process() {
+    local try
+
+    kill -TERM "$1" 2>/dev/null || return 0
+
+    for try in {1..50}; do
+        kill -0 "$1" 2>/dev/null || return 0
+        sleep 0.1
+    done
+
+    say "process $1 is still there after $((try / 10)) s: killed"
+    kill -KILL "$1" 2>/dev/null || true
 }
 
 

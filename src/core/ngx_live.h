@@ -53,7 +53,7 @@ typedef struct {
 /* A directive outside live{} that needs it; checked when all was read. */
 typedef struct {
     ngx_str_t               directive;
-    ngx_str_t               application;    /* empty: none is named */
+    ngx_str_t               application;    /* null: none is named */
     ngx_str_t               file;
     ngx_uint_t              line;
 } ngx_live_reference_t;

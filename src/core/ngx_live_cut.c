@@ -69,7 +69,7 @@ ngx_live_cut_video(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     int64_t us, ngx_live_frame_t *frame)
 {
     int32_t  cts;
-    int64_t  dts;
+    int64_t  dts, least;
 
     if (w->need_key && !frame->key) {
         return NGX_DECLINED;
@@ -90,8 +90,12 @@ ngx_live_cut_video(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     dts += w->shift;
     cts -= w->shift;
 
-    if (dts < w->end) {
-        dts = w->end;
+    /* w->end is behind an open part just what the clock expects */
+
+    least = w->nsamples ? w->samples[w->nsamples - 1].dts + 1 : w->end;
+
+    if (dts < least) {
+        dts = least;
     }
 
     us = live_ticks_to_us(dts, w->info.timescale);
@@ -354,6 +358,12 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
     b.us = us;
     b.flags = 0;
 
+    /* a hole in the timestamps is not the duration of a frame (HLS-8) */
+
+    if (pub->cut && us - pub->begin_us > pub->max_us) {
+        pub->discontinuity = 1;
+    }
+
     /* nothing to be discontinuous with before the first segment */
 
     if (pub->discontinuity && st->msn > 1) {
@@ -459,8 +469,10 @@ ngx_live_cut_apply(ngx_live_writer_t *w, ngx_live_boundary_t *b, int64_t end)
 {
     if (w->open) {
 
-        if (b->flags & LIVE_SEGMENT_DISCONTINUITY) {
-            end = w->nsamples || w->seg.parts ? w->end : end;
+        if ((b->flags & LIVE_SEGMENT_DISCONTINUITY)
+            && (w->nsamples || w->seg.parts))
+        {
+            end = ngx_min(w->end, end);
         }
 
         if (ngx_live_writer_close(w, w->nsamples, end) != NGX_OK) {

@@ -100,7 +100,7 @@ ngx_live_init_conf(ngx_cycle_t *cycle, void *conf)
             return NGX_CONF_ERROR;
         }
 
-        if (ref[i].application.len == 0) {
+        if (ref[i].application.data == NULL) {
             continue;
         }
 

@@ -247,8 +247,8 @@ ngx_live_publish_gap(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
                              t->segments.head);
 
         seg->duration = live_us_to_ticks(live_ticks_to_us(like->duration,
-                                                 other->info.timescale),
-                                         t->info.timescale);
+                                                          like->timescale),
+                                         seg->timescale);
         seg->dsn = like->dsn;
         seg->flags |= like->flags & LIVE_SEGMENT_DISCONTINUITY;
         break;
@@ -410,8 +410,16 @@ ngx_live_publish_activate(ngx_live_writer_t *w)
                                   w->next_info.timescale);
     }
 
+    t = w->sh;
+
+    if (t->ticks) {
+        t->ticks = live_us_to_ticks(live_ticks_to_us(t->ticks,
+                                                     t->info.timescale),
+                                    w->next_info.timescale);
+    }
+
     w->info = w->next_info;
-    w->sh->info = w->next_info;
+    t->info = w->next_info;
     w->sh->fps = fps;
 
     ngx_free(w->config);
@@ -518,8 +526,7 @@ ngx_live_publish_start(ngx_live_publication_t *pub)
 
         seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t,
                             t->segments.head - 1);
-        end = live_ticks_to_us(seg->start + seg->duration,
-                               t->info.timescale);
+        end = live_ticks_to_us(seg->start + seg->duration, seg->timescale);
         at = ngx_max(at, end);
     }
 
@@ -531,6 +538,12 @@ ngx_int_t
 ngx_live_publish_data(ngx_live_publication_t *pub, live_media_e media,
     u_char *data, size_t len)
 {
+    /* appending may evict, which only the stream's writer may do */
+
+    if (!ngx_live_publish_owns(pub)) {
+        return NGX_ERROR;
+    }
+
     return ngx_live_writer_append(&pub->writers[media], data, len);
 }
 
@@ -623,12 +636,14 @@ ngx_live_publish_close(ngx_live_publication_t *pub)
 static void
 ngx_live_publish_finish(ngx_live_publication_t *pub)
 {
+    int64_t                end;
     ngx_uint_t             i, any;
     ngx_live_writer_t     *w;
     ngx_live_stream_sh_t  *st;
 
     st = pub->st;
     any = 0;
+    end = ngx_min(pub->newest_us, pub->begin_us + pub->max_us);
 
     for (i = 0; i < 2; i++) {
         w = &pub->writers[i];
@@ -652,8 +667,7 @@ ngx_live_publish_finish(ngx_live_publication_t *pub)
 
         if (w->open && any) {
             (void) ngx_live_writer_close(w, w->nsamples,
-                              live_us_to_ticks(pub->newest_us,
-                                               w->info.timescale));
+                              live_us_to_ticks(end, w->info.timescale));
         }
 
         if (w->sh) {

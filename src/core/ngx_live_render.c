@@ -62,6 +62,7 @@ ngx_live_render_media(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
         segments[i].duration = seg->duration;
         segments[i].init = seg->init;
         segments[i].flags = seg->flags;
+        segments[i].timescale = seg->timescale;
     }
 
     seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, t->listed);

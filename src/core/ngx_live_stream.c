@@ -87,13 +87,16 @@ ngx_live_stream_find_locked(ngx_live_zone_t *zone, ngx_str_t *app,
 
 ngx_live_stream_sh_t *
 ngx_live_stream_find(ngx_live_zone_t *zone, ngx_str_t *app, ngx_str_t *name,
-    ngx_str_t *epoch)
+    ngx_str_t *epoch, uint64_t *id)
 {
     ngx_live_stream_sh_t  *st;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     st = ngx_live_stream_find_locked(zone, app, name, epoch);
+
+    /* behind the lock it may be another one already */
+    *id = st ? st->id : 0;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
@@ -273,6 +276,7 @@ ngx_int_t
 ngx_live_stream_free(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
     ngx_uint_t            i, held;
+    ngx_live_text_sh_t   *text;
     ngx_live_track_sh_t  *t;
 
     ngx_live_store(&st->state, NGX_LIVE_STREAM_FREE);
@@ -307,13 +311,12 @@ ngx_live_stream_free(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
         ngx_live_track_free(zone, &st->tracks[i]);
     }
 
-    for (i = 0; i < NGX_LIVE_MAX_DOCS; i++) {
-        if (st->docs[i].text[0].data) {
-            ngx_slab_free(zone->shpool, st->docs[i].text[0].data);
-        }
+    for (i = 0; i < 2 * NGX_LIVE_MAX_DOCS; i++) {
+        text = &st->docs[i / 2].text[i % 2];
 
-        if (st->docs[i].text[1].data) {
-            ngx_slab_free(zone->shpool, st->docs[i].text[1].data);
+        if (text->data) {
+            ngx_slab_free(zone->shpool, text->data);
+            text->data = NULL;
         }
     }
 
@@ -377,7 +380,8 @@ ngx_int_t
 ngx_live_read_segment(ngx_live_stream_sh_t *st, uint64_t id,
     ngx_live_track_sh_t *t, uint64_t msn, ngx_live_segment_sh_t *seg)
 {
-    ngx_live_segment_sh_t  *slot;
+    uint64_t                mask;
+    ngx_live_segment_sh_t  *slots;
 
     if (msn >= ngx_live_load(&t->segments.head)
         || msn < ngx_live_load(&t->segments.tail))
@@ -385,8 +389,16 @@ ngx_live_read_segment(ngx_live_stream_sh_t *st, uint64_t id,
         return NGX_DECLINED;
     }
 
-    slot = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, msn);
-    *seg = *slot;
+    slots = ngx_live_load(&t->segments.slots);
+    mask = ngx_live_load(&t->segments.mask);
+
+    /* they are a ring while the stream is; its memory stays readable */
+
+    if (ngx_live_load(&st->id) != id) {
+        return NGX_DECLINED;
+    }
+
+    *seg = slots[msn & mask];
 
     ngx_live_fence();
 
@@ -503,6 +515,9 @@ ngx_live_write_text(ngx_live_zone_t *zone, ngx_live_doc_sh_t *doc,
 
     text = &doc->text[(doc->version + 1) & 1];
     size = plain->len + gzipped->len;
+
+    /* who still reads the version before this one sees that it is too late */
+    ngx_live_fence();
 
     if (text->size < size) {
         p = ngx_slab_alloc(zone->shpool, ngx_align(size + size / 4, 512));

@@ -23,6 +23,8 @@ static ngx_uint_t ngx_live_upkeep_claim(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t **batch);
 static void ngx_live_upkeep_stream(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st);
+static ngx_uint_t ngx_live_upkeep_end(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t *st, uint64_t now);
 static uint64_t ngx_live_upkeep_hold(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st, ngx_live_segment_sh_t *seg,
     ngx_live_track_sh_t *t);
@@ -87,8 +89,9 @@ ngx_live_upkeep_handler(ngx_event_t *ev)
 static ngx_uint_t
 ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch)
 {
-    ngx_uint_t             i, n;
+    ngx_uint_t             i, n, bucket;
     ngx_live_stream_sh_t  *st;
+    static ngx_uint_t      first;
 
     n = 0;
 
@@ -99,10 +102,13 @@ ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch)
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     for (i = 0; i < NGX_LIVE_BUCKETS; i++) {
-        for (st = zone->sh->buckets[i]; st; st = st->next) {
+        bucket = (first + i) % NGX_LIVE_BUCKETS;
+
+        for (st = zone->sh->buckets[bucket]; st; st = st->next) {
 
             if (n == NGX_LIVE_UPKEEP_BATCH) {
-                break;
+                first = bucket;
+                goto done;
             }
 
             if (st->owner != ngx_pid) {
@@ -128,6 +134,8 @@ ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch)
             batch[n++] = st;
         }
     }
+
+done:
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
@@ -155,7 +163,7 @@ ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 
     case NGX_LIVE_STREAM_AWAY:
 
-        if (now < st->deadline) {
+        if (now < st->deadline || !ngx_live_upkeep_end(zone, st, now)) {
             break;
         }
 
@@ -163,10 +171,6 @@ ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
                       "live stream \"%*s/%*s\" has ended",
                       (size_t) st->app_len, st->app,
                       (size_t) st->name_len, st->name);
-
-        /* players may finish what the last playlist lists (HLS-17) */
-        st->deadline = now + 2 * st->window + st->target_duration * 1000;
-        ngx_live_store(&st->state, NGX_LIVE_STREAM_ENDED);
 
         ngx_live_render_stream(zone, st);
         break;
@@ -189,11 +193,42 @@ ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 }
 
 
+/* 0: a publisher came back in the last moment, to whatever worker. */
+
+static ngx_uint_t
+ngx_live_upkeep_end(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
+    uint64_t now)
+{
+    ngx_uint_t  mine;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    mine = (st->owner == ngx_pid && st->state == NGX_LIVE_STREAM_AWAY);
+
+    if (mine) {
+
+        /*
+         * Players may finish what the last playlist lists (HLS-17); where
+         * nothing was ever published, nobody needs it.
+         */
+        st->deadline = st->msn > 1 ? now + 2 * st->window
+                                     + st->target_duration * 1000
+                                   : now;
+
+        ngx_live_store(&st->state, NGX_LIVE_STREAM_ENDED);
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return mine;
+}
+
+
 ngx_uint_t
 ngx_live_upkeep_track(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
     ngx_live_track_sh_t *t)
 {
-    int64_t                 listed;
+    int64_t                 listed;         /* us */
     uint64_t                i, now, first;
     ngx_live_segment_sh_t  *seg;
 
@@ -207,13 +242,12 @@ ngx_live_upkeep_track(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
         seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, i - 1);
 
         if (t->segments.head - i >= 3
-            && listed * 1000
-               >= (int64_t) (st->window * t->info.timescale))
+            && listed >= (int64_t) st->window * 1000)
         {
             break;
         }
 
-        listed += seg->duration;
+        listed += seg->duration * 1000000 / seg->timescale;
     }
 
     for ( /* void */ ; t->listed < i; t->listed++) {

@@ -60,7 +60,8 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
     w->seg.dsn = b->dsn;
     w->seg.init = w->sh->init;
     w->seg.part = w->sh->parts.head;
-    w->seg.start = live_us_to_ticks(b->us, w->sh->info.timescale);
+    w->seg.timescale = w->sh->info.timescale;
+    w->seg.start = live_us_to_ticks(b->us, w->seg.timescale);
     w->open = 1;
 
     return ngx_live_writer_begin_part(w);
@@ -194,7 +195,7 @@ static ngx_uint_t
 ngx_live_writer_evict(ngx_live_writer_t *w)
 {
     ngx_uint_t             i;
-    uint64_t               most;
+    uint64_t               most, listed;
     ngx_live_track_sh_t   *t, *victim;
     ngx_live_stream_sh_t  *st;
 
@@ -215,7 +216,15 @@ ngx_live_writer_evict(ngx_live_writer_t *w)
         return 0;
     }
 
+    listed = victim->listed;
+
     ngx_live_track_retire(w->pub->zone, victim, victim->segments.tail + 1);
+
+    /* a playlist names only what is there */
+
+    if (victim->listed != listed) {
+        ngx_live_render_media(w->pub->zone, st, victim - st->tracks);
+    }
 
     return 1;
 }
@@ -250,12 +259,20 @@ ngx_int_t
 ngx_live_writer_part(ngx_live_writer_t *w, uint32_t n, int64_t end)
 {
     int64_t         duration;
+    uint32_t        i;
     uint64_t        size;
     live_sample_t  *last;
 
     if (n == 0) {
         w->pos = w->part;
         return NGX_OK;
+    }
+
+    /* what came was not always where the clock had expected it (CMAF-14) */
+
+    for (i = 1; i < n; i++) {
+        w->samples[i - 1].duration = w->samples[i].dts
+                                     - w->samples[i - 1].dts;
     }
 
     last = &w->samples[n - 1];

@@ -387,6 +387,9 @@ ngx_live_track_retire(ngx_live_zone_t *zone, ngx_live_track_sh_t *t,
     ngx_live_store(&t->parts.tail, seg->part + seg->parts);
     ngx_live_store(&t->segments.tail, msn);
 
+    /* readers see it before their records are written over */
+    ngx_live_fence();
+
     for (i = first; i < msn; i++) {
         seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, i);
 

@@ -31,7 +31,7 @@
 #define NGX_LIVE_MAX_APP        64
 #define NGX_LIVE_MAX_INITS      8       /* init segments kept of a track */
 #define NGX_LIVE_MAX_CONFIG     4096    /* bytes of a codec record */
-#define NGX_LIVE_MAX_HELD       16      /* retired ranges that are pinned */
+#define NGX_LIVE_MAX_HELD       64      /* retired ranges that are pinned */
 #define NGX_LIVE_MAX_DOCS       32      /* rendered texts of a stream */
 
 #define NGX_LIVE_RANGE_BITS     40      /* a track's virtual range */
@@ -67,6 +67,7 @@ typedef struct {
     uint64_t                part;           /* its first part */
     uint32_t                parts;
     uint32_t                init;           /* number of its init segment */
+    uint32_t                timescale;      /* of its ticks */
     uint64_t                dsn;            /* discontinuities up to it */
     uint64_t                published;      /* Unix time, ms */
     uint64_t                unlisted;       /* the same; 0 while listed */
@@ -258,10 +259,10 @@ uint64_t ngx_live_now(void);
  * The stream of that name, NULL when there is none.  epoch (may be NULL) asks
  * for the timeline of that token; without it an ended stream is found only
  * when no other has its name.  Takes the zone's lock for the time of the
- * search; the result is valid as long as its id does not change.
+ * search; the result is valid as long as its id does not change from *id.
  */
 ngx_live_stream_sh_t *ngx_live_stream_find(ngx_live_zone_t *zone,
-    ngx_str_t *app, ngx_str_t *name, ngx_str_t *epoch);
+    ngx_str_t *app, ngx_str_t *name, ngx_str_t *epoch, uint64_t *id);
 
 /* The same with the lock held. */
 ngx_live_stream_sh_t *ngx_live_stream_find_locked(ngx_live_zone_t *zone,

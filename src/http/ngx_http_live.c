@@ -7,12 +7,24 @@
 
 static ngx_table_elt_t *ngx_http_live_push(ngx_http_request_t *r,
     const char *name, ngx_str_t *value);
+static ngx_table_elt_t *ngx_http_live_pushed(ngx_http_request_t *r,
+    const char *name);
 
 
 static ngx_table_elt_t *
 ngx_http_live_push(ngx_http_request_t *r, const char *name, ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
+
+    /* an error_page may have led here from another error of ours */
+
+    h = r->internal ? ngx_http_live_pushed(r, name) : NULL;
+
+    if (h) {
+        h->hash = 1;
+        h->value = *value;
+        return h;
+    }
 
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
@@ -32,6 +44,32 @@ ngx_http_live_push(ngx_http_request_t *r, const char *name, ngx_str_t *value)
 }
 
 
+static ngx_table_elt_t *
+ngx_http_live_pushed(ngx_http_request_t *r, const char *name)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+            {
+                return &h[i];
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
 ngx_int_t
 ngx_http_live_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value)
@@ -45,23 +83,35 @@ ngx_http_live_cache_control(ngx_http_request_t *r, ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
 
+    /* known to nginx, so that "expires" replaces it and does not add one */
+
+#if (nginx_version >= 1023000)
+
+    if (r->headers_out.cache_control) {
+        r->headers_out.cache_control->value = *value;
+        return NGX_OK;
+    }
+
     h = ngx_http_live_push(r, "Cache-Control", value);
     if (h == NULL) {
         return NGX_ERROR;
     }
 
-    /* known to nginx, so that "expires" replaces it and does not add one */
-
-#if (nginx_version >= 1023000)
-
     r->headers_out.cache_control = h;
 
 #else
-    {
     ngx_table_elt_t  **ccp;
 
-    if (r->headers_out.cache_control.elts == NULL
-        && ngx_array_init(&r->headers_out.cache_control, r->pool, 1,
+    ccp = r->headers_out.cache_control.elts;
+
+    if (ccp) {
+        ccp[0]->value = *value;
+        return NGX_OK;
+    }
+
+    h = ngx_http_live_push(r, "Cache-Control", value);
+    if (h == NULL
+        || ngx_array_init(&r->headers_out.cache_control, r->pool, 1,
                           sizeof(ngx_table_elt_t *))
            != NGX_OK)
     {
@@ -74,7 +124,6 @@ ngx_http_live_cache_control(ngx_http_request_t *r, ngx_str_t *value)
     }
 
     *ccp = h;
-    }
 #endif
 
     return NGX_OK;
@@ -201,6 +250,26 @@ ngx_http_live_gzip_ok(ngx_http_request_t *r)
 
 
 ngx_int_t
+ngx_http_live_send_header(ngx_http_request_t *r)
+{
+    ngx_int_t         rc;
+    static ngx_str_t  second = ngx_string("public, max-age=1");
+
+    rc = ngx_http_send_header(r);
+
+    /* what is kept for long is the body, not that a range is none of it */
+
+    if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE
+        && ngx_http_live_cache_control(r, &second) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
 ngx_http_live_send(ngx_http_request_t *r, ngx_str_t *body)
 {
     ngx_int_t     rc;
@@ -210,7 +279,7 @@ ngx_http_live_send(ngx_http_request_t *r, ngx_str_t *body)
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = body->len;
 
-    rc = ngx_http_send_header(r);
+    rc = ngx_http_live_send_header(r);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;

@@ -16,7 +16,7 @@
 ngx_int_t ngx_http_live_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 
-/* Cache-Control, replacing none: the module's responses say it once. */
+/* Cache-Control, which replaces that of this module before it. */
 ngx_int_t ngx_http_live_cache_control(ngx_http_request_t *r,
     ngx_str_t *value);
 
@@ -33,6 +33,9 @@ ngx_int_t ngx_http_live_etag(ngx_http_request_t *r, ngx_str_t *value);
 
 /* 1 when the client takes gzip. */
 ngx_uint_t ngx_http_live_gzip_ok(ngx_http_request_t *r);
+
+/* ngx_http_send_header(), whose errors may be cached for a second at most. */
+ngx_int_t ngx_http_live_send_header(ngx_http_request_t *r);
 
 /* Sends a body that is in memory of the request. */
 ngx_int_t ngx_http_live_send(ngx_http_request_t *r, ngx_str_t *body);

@@ -16,6 +16,8 @@ typedef struct {
     ngx_http_complex_value_t  *application;
     ngx_str_t                  prefix;      /* of URIs, by its location */
     ngx_flag_t                 enable;
+    ngx_str_t                  file;        /* of live_play, for messages */
+    ngx_uint_t                 line;
 } ngx_http_live_play_loc_conf_t;
 
 
@@ -151,12 +153,10 @@ ngx_http_live_play_handler(ngx_http_request_t *r)
     }
 
     st = ngx_live_stream_find(zone, &uri.application, &uri.stream,
-                              uri.epoch.len ? &uri.epoch : NULL);
+                              uri.epoch.len ? &uri.epoch : NULL, &id);
     if (st == NULL) {
         return ngx_http_live_error(r, NGX_HTTP_NOT_FOUND);
     }
-
-    id = ngx_live_load(&st->id);
 
     switch (uri.kind) {
 
@@ -554,7 +554,7 @@ ngx_http_live_play_send(ngx_http_request_t *r, ngx_live_segment_sh_t *seg)
         r->connection->sendfile = 1;
     }
 
-    rc = ngx_http_send_header(r);
+    rc = ngx_http_live_send_header(r);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
@@ -675,8 +675,11 @@ ngx_http_live_play_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         /* the URIs of a regular expression or an "if" begin as around it */
 
         if (prev->prefix.data == NULL) {
-            return "in a location given by a regular expression needs an "
-                   "enclosing location with \"live_play\" and a prefix";
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"live_play\" in a location without a prefix needs "
+                          "an enclosing one with \"live_play\" and a prefix "
+                          "in %V:%ui", &conf->file, conf->line);
+            return NGX_CONF_ERROR;
         }
 
         conf->prefix = prev->prefix;
@@ -707,6 +710,8 @@ ngx_http_live_play(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     llcf->enable = 1;
+    llcf->file = cf->conf_file->file.name;
+    llcf->line = cf->conf_file->line;
 
     llcf->application = ngx_palloc(cf->pool,
                                    sizeof(ngx_http_complex_value_t));

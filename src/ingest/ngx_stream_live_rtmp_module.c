@@ -22,6 +22,15 @@
 #define NGX_STREAM_LIVE_WINDOW    5000000
 
 
+typedef struct {
+    ngx_str_t             file;         /* of live_rtmp, for messages */
+    ngx_uint_t            line;         /* 0: there is none */
+} ngx_stream_live_rtmp_srv_conf_t;
+
+
+static void *ngx_stream_live_rtmp_create_srv_conf(ngx_conf_t *cf);
+static char *ngx_stream_live_rtmp_merge_srv_conf(ngx_conf_t *cf, void *prev,
+    void *conf);
 static char *ngx_stream_live_rtmp(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_stream_live_rtmp_add_variables(ngx_conf_t *cf);
@@ -69,8 +78,8 @@ static ngx_stream_module_t  ngx_stream_live_rtmp_module_ctx = {
     NULL,                                  /* create main configuration */
     NULL,                                  /* init main configuration */
 
-    NULL,                                  /* create server configuration */
-    NULL                                   /* merge server configuration */
+    ngx_stream_live_rtmp_create_srv_conf,  /* create server configuration */
+    ngx_stream_live_rtmp_merge_srv_conf    /* merge server configuration */
 };
 
 
@@ -129,9 +138,41 @@ static const live_rtmp_handler_t  ngx_stream_live_rtmp_callbacks = {
 static u_char  *ngx_stream_live_buffer;
 
 
+static void *
+ngx_stream_live_rtmp_create_srv_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_stream_live_rtmp_srv_conf_t));
+}
+
+
+/* Directives after live_rtmp may have set another handler. */
+
+static char *
+ngx_stream_live_rtmp_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_stream_live_rtmp_srv_conf_t *conf = child;
+
+    ngx_stream_core_srv_conf_t  *cscf;
+
+    cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
+
+    if (conf->line && cscf->handler != ngx_stream_live_rtmp_handler) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"live_rtmp\" cannot be used together with another "
+                      "handler of the server in %V:%ui",
+                      &conf->file, conf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static char *
 ngx_stream_live_rtmp(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    ngx_stream_live_rtmp_srv_conf_t *rscf = conf;
+
     ngx_stream_core_srv_conf_t  *cscf;
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
@@ -143,6 +184,8 @@ ngx_stream_live_rtmp(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     cscf->handler = ngx_stream_live_rtmp_handler;
+    rscf->file = cf->conf_file->file.name;
+    rscf->line = cf->conf_file->line;
 
     if (ngx_live_add_reference(cf, NULL) != NGX_OK) {
         return NGX_CONF_ERROR;

@@ -39,7 +39,10 @@ static int live_m3u8_needs_map(const live_m3u8_media_t *p,
     const live_m3u8_segment_t *seg);
 static uint64_t live_m3u8_extinf(const live_m3u8_media_t *p,
     const live_m3u8_segment_t *seg);
-static int live_m3u8_fits(const live_m3u8_media_t *p, int64_t duration);
+static int live_m3u8_fits(uint32_t target, uint32_t timescale,
+    int64_t duration);
+static uint32_t live_m3u8_timescale(const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *seg);
 static int64_t live_m3u8_scale(int64_t ticks, uint32_t timescale,
     uint32_t units);
 static void live_m3u8_date_time(live_writer_t *w, live_m3u8_date_t *date,
@@ -149,8 +152,9 @@ live_m3u8_segment(live_writer_t *w, const live_m3u8_media_t *p,
     }
 
     live_m3u8_date_time(w, date, p->anchor_ms
-                                 + live_m3u8_scale(seg->start, p->timescale,
-                                                   1000));
+                                 + live_m3u8_scale(seg->start,
+                                             live_m3u8_timescale(p, seg),
+                                             1000));
 
     if (seg->flags & LIVE_SEGMENT_GAP) {
         live_write_str(w, "#EXT-X-GAP\n");
@@ -185,10 +189,13 @@ live_m3u8_needs_map(const live_m3u8_media_t *p,
 static uint64_t
 live_m3u8_extinf(const live_m3u8_media_t *p, const live_m3u8_segment_t *seg)
 {
-    int64_t  value, limit, start, end;
+    int64_t   value, limit, start, end;
+    uint32_t  timescale;
 
-    start = live_m3u8_scale(seg->start, p->timescale, LIVE_M3U8_EXTINF_SCALE);
-    end = live_m3u8_scale(seg->start + seg->duration, p->timescale,
+    timescale = live_m3u8_timescale(p, seg);
+
+    start = live_m3u8_scale(seg->start, timescale, LIVE_M3U8_EXTINF_SCALE);
+    end = live_m3u8_scale(seg->start + seg->duration, timescale,
                           LIVE_M3U8_EXTINF_SCALE);
     value = end - start;
 
@@ -199,7 +206,9 @@ live_m3u8_extinf(const live_m3u8_media_t *p, const live_m3u8_segment_t *seg)
     limit = (int64_t) p->target_duration * LIVE_M3U8_EXTINF_SCALE
             + LIVE_M3U8_EXTINF_SCALE / 2;
 
-    if (value == limit && live_m3u8_fits(p, seg->duration)) {
+    if (value == limit
+        && live_m3u8_fits(p->target_duration, timescale, seg->duration))
+    {
         value--;
     }
 
@@ -208,15 +217,23 @@ live_m3u8_extinf(const live_m3u8_media_t *p, const live_m3u8_segment_t *seg)
 
 
 static int
-live_m3u8_fits(const live_m3u8_media_t *p, int64_t duration)
+live_m3u8_fits(uint32_t target, uint32_t timescale, int64_t duration)
 {
     int64_t  sec, rest;
 
-    sec = duration / p->timescale;
-    rest = duration % p->timescale;
+    sec = duration / timescale;
+    rest = duration % timescale;
 
-    return sec < p->target_duration
-           || (sec == p->target_duration && 2 * rest < p->timescale);
+    return sec < target || (sec == target && 2 * rest < timescale);
+}
+
+
+/* A change of the codec may change the timescale of a track. */
+static uint32_t
+live_m3u8_timescale(const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *seg)
+{
+    return seg->timescale ? seg->timescale : p->timescale;
 }
 
 

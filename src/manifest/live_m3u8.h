@@ -27,6 +27,7 @@ typedef struct {
     int64_t         duration;       /* ticks */
     uint32_t        init;           /* number of its init segment */
     uint32_t        flags;
+    uint32_t        timescale;      /* 0: that of the playlist */
 } live_m3u8_segment_t;
 
 

@@ -86,7 +86,8 @@ typedef struct {
 typedef struct {
 
     /* The peer asks to publish.  Answer with live_rtmp_accept() or
-     * live_rtmp_refuse(), at once or later. */
+     * live_rtmp_refuse(), at once or later.  Input is held until then, at
+     * most 64 KiB (RTMP-69, RTMP-120). */
     int  (*publish)(void *ctx, const live_rtmp_publish_t *p);
 
     /* FCUnpublish, deleteStream, closeStream or a new publish: once for each
@@ -100,7 +101,8 @@ typedef struct {
     int  (*media)(void *ctx, const live_rtmp_message_t *m,
                   const uint8_t *data, size_t len);
 
-    /* The rest of a message will not come (RTMP-33 Abort). */
+    /* The rest of a message will not come (RTMP-33 Abort); also before
+     * unpublish() when it comes in the middle of a message. */
     void (*media_abort)(void *ctx, const live_rtmp_message_t *m);
 
     void (*metadata)(void *ctx, const live_rtmp_metadata_t *md);
@@ -115,7 +117,8 @@ live_rtmp_session_t *live_rtmp_create(const live_rtmp_conf_t *conf,
 void live_rtmp_destroy(live_rtmp_session_t *s);
 
 /* Takes all of data.  LIVE_ERROR: the connection must end, after the output
- * has been sent; live_rtmp_error() says why. */
+ * has been sent; live_rtmp_error() says why.  LIVE_OK in LIVE_RTMP_CLOSING
+ * too: what was refused or closed by the owner ignores its input. */
 int live_rtmp_input(live_rtmp_session_t *s, const uint8_t *data, size_t len);
 
 /* What waits to be sent; valid until the next call on the session. */
@@ -124,6 +127,8 @@ const uint8_t *live_rtmp_output(live_rtmp_session_t *s, size_t *len);
 /* The first n bytes of the output were sent. */
 void live_rtmp_sent(live_rtmp_session_t *s, size_t n);
 
+/* When it is called outside of the callback, a call of live_rtmp_input() with
+ * len 0 takes what was held meanwhile; otherwise the next input does. */
 void live_rtmp_accept(live_rtmp_session_t *s);
 
 /* code: "NetStream.Publish.BadName" and the like (RTMP-70); the session is

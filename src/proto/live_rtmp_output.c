@@ -79,10 +79,13 @@ live_rtmp_send(live_rtmp_session_t *s, uint32_t csid, uint32_t type,
 static void
 live_rtmp_write(live_rtmp_session_t *s, const uint8_t *data, size_t len)
 {
-    if (live_rtmp_bytes_add(&s->out, data, len, LIVE_RTMP_MAX_OUTPUT)
-        != LIVE_OK)
-    {
-        live_rtmp_fail(s, "peer does not read");
+    int  rc;
+
+    rc = live_rtmp_bytes_add(&s->out, data, len, LIVE_RTMP_MAX_OUTPUT);
+
+    if (rc != LIVE_OK) {
+        live_rtmp_fail(s, rc == LIVE_OVERFLOW ? "peer does not read"
+                                              : "no memory for a reply");
     }
 }
 
@@ -203,7 +206,7 @@ live_rtmp_bytes_add(live_rtmp_bytes_t *b, const uint8_t *data, size_t len,
     }
 
     if (len > max || b->len - b->pos + len > max) {
-        return LIVE_ERROR;
+        return LIVE_OVERFLOW;
     }
 
     if (b->pos && b->len + len > b->size) {

@@ -27,6 +27,7 @@ static int live_rtmp_take_held(live_rtmp_session_t *s);
 static int live_rtmp_handshake(live_rtmp_session_t *s, live_reader_t *in);
 static int live_rtmp_early(live_rtmp_session_t *s, size_t n);
 static int live_rtmp_hold(live_rtmp_session_t *s, live_reader_t *in);
+static int live_rtmp_too_early(live_rtmp_session_t *s);
 static void live_rtmp_acknowledge(live_rtmp_session_t *s);
 static int live_rtmp_slice(live_rtmp_session_t *s,
     const live_rtmp_slice_t *slice);
@@ -242,9 +243,7 @@ static int
 live_rtmp_early(live_rtmp_session_t *s, size_t n)
 {
     if (n > LIVE_RTMP_MAX_EARLY - s->early) {
-        live_rtmp_fail(s, "more than %d bytes before a publish was accepted",
-                       LIVE_RTMP_MAX_EARLY);
-        return LIVE_ERROR;
+        return live_rtmp_too_early(s);
     }
 
     s->early += (uint32_t) n;
@@ -258,19 +257,28 @@ live_rtmp_early(live_rtmp_session_t *s, size_t n)
 static int
 live_rtmp_hold(live_rtmp_session_t *s, live_reader_t *in)
 {
+    int     rc;
     size_t  max;
 
     max = LIVE_RTMP_MAX_EARLY - (s->accepted ? 0 : s->early);
+    rc = live_rtmp_bytes_add(&s->held, in->pos, live_reader_left(in), max);
 
-    if (live_rtmp_bytes_add(&s->held, in->pos, live_reader_left(in), max)
-        != LIVE_OK)
-    {
-        live_rtmp_fail(s, "more than %d bytes before a publish was accepted",
-                       LIVE_RTMP_MAX_EARLY);
-        return LIVE_ERROR;
+    if (rc == LIVE_OVERFLOW) {
+        return live_rtmp_too_early(s);
     }
 
-    return LIVE_OK;
+    return rc == LIVE_OK ? LIVE_OK
+                         : live_rtmp_failed(s, "no memory for the input");
+}
+
+
+static int
+live_rtmp_too_early(live_rtmp_session_t *s)
+{
+    live_rtmp_fail(s, "more than %d bytes before a publish was accepted",
+                   LIVE_RTMP_MAX_EARLY);
+
+    return LIVE_ERROR;
 }
 
 
@@ -413,7 +421,7 @@ live_rtmp_message(live_rtmp_session_t *s, const live_rtmp_cs_t *cs,
 
     rc = live_rtmp_control(s, cs->type, &in);
 
-    /* RTMP-38: longer than needed does no harm */
+    /* RTMP-38; longer than needed does no harm */
 
     if (in.error) {
         return live_rtmp_failed(s, "a control message is too short");
@@ -530,6 +538,9 @@ live_rtmp_accept(live_rtmp_session_t *s)
 
     s->state = LIVE_RTMP_PUBLISHING;
     s->accepted = 1;
+
+    /* the limit may be one of the application that was published to */
+    s->chunks.max_message = s->conf->max_message;
 
     live_rtmp_send_event(s, LIVE_RTMP_STREAM_BEGIN, s->msid);
     live_rtmp_send_status(s, "onStatus", s->msid, "NetStream.Publish.Start",

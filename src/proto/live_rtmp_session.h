@@ -153,7 +153,7 @@ void live_rtmp_send_status(live_rtmp_session_t *s, const char *call,
 void live_rtmp_write_info(live_writer_t *w, const char *code,
     const char *description);
 
-/* LIVE_ERROR: no memory, or more than max would wait */
+/* LIVE_OVERFLOW: more than max would wait; LIVE_ERROR: no memory */
 int live_rtmp_bytes_add(live_rtmp_bytes_t *b, const uint8_t *data, size_t len,
     size_t max);
 void live_rtmp_bytes_free(live_rtmp_bytes_t *b);

@@ -215,11 +215,13 @@ cpu_ms() {
 }
 
 
-# A server's own memory in KiB: Pss of master and worker without mappings of
-# the memfd (its blocks are counted once, by memfd_kib).
+# A server's own memory in KiB: Pss of master and worker, but only of what can
+# grow (heap, anonymous and nginx's shared zones).  Programs and libraries do
+# not, and their Pss depends on who else has them mapped just now; the blocks
+# of the memfd are counted once, by memfd_kib.
 pss_kib() {
     cat "/proc/$1/smaps" "/proc/$2/smaps" 2> /dev/null | awk '
-        /^[0-9a-f]+-[0-9a-f]+ / { skip = /memfd:/ }
+        /^[0-9a-f]+-[0-9a-f]+ / { skip = $6 ~ /^\// && $6 != "/dev/zero" }
         /^Pss:/ && !skip        { sum += $2 }
         END                     { printf "%d\n", sum }'
 }

@@ -27,11 +27,10 @@ best=cached
 
 if [ -n "${BENCH_QUICK:-}" ]; then
     WINDOW=${BENCH_WINDOW:-10} KEEP=${BENCH_KEEP:-6}
-    WARM=6 WARM_LIVE=$((KEEP * 2 + 6))
+    WARM=6
 else
     WINDOW=${BENCH_WINDOW:-20} KEEP=${BENCH_KEEP:-20}
-    # long enough for media to leave the window and be freed as well
-    WARM=10 WARM_LIVE=$((KEEP * 2 + 8))
+    WARM=10
 fi
 
 
@@ -77,9 +76,7 @@ bench_ingest() {
 
 
 ingest_side() {
-    local n=$1 run=$2 side=$3 warm=$WARM idle before after began spent seen
-
-    [ "$side" != live ] || warm=$WARM_LIVE
+    local n=$1 run=$2 side=$3 idle before after began spent seen
 
     start_server "$side" < <("conf_$side")
     idle=$(server_kib "$side")
@@ -87,7 +84,8 @@ ingest_side() {
 
     [ "$side" != live ] || start_polling "$n"
 
-    sleep "$warm"
+    sleep "$WARM"
+    [ "$side" != live ] || wait_until_freed
 
     seen=$(probe_streams "$side" "$n")
     began=$(date +%s%3N)
@@ -215,6 +213,26 @@ start_polling() {
     ) &
     POLL=$!
     PIDS+=("$POLL")
+}
+
+
+# The warm-up ends when media has begun to be freed, which costs time as well,
+# in all of the streams, whose starts lie 2 s apart at most.
+wait_until_freed() {
+    local i url
+
+    for i in $(seq $((KEEP * 4 + 60))); do
+        url=$(sort -k1,1n "$SCRATCH/seen.0" | head -n 1 | sed 's/.* //')
+
+        if ! curl -sfI --max-time 5 -o /dev/null "$url"; then
+            sleep 4
+            return
+        fi
+
+        sleep 1
+    done
+
+    die "media is never freed: $url is still there"
 }
 
 

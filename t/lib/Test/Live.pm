@@ -500,23 +500,17 @@ sub nginx_t {
 }
 
 
-# Ends nginx, gently at first.  True when it went by itself and in time.
+# stop(SIGNAL): ends nginx, with QUIT where nothing else is said.  True when it
+# went in time and with exit code 0; QUIT waits for connections to end.
 sub stop {
-    my ($self) = @_;
+    my ($self, $signal) = @_;
 
     return 1 unless $self->{master};
 
-    my $clean;
+    kill $signal || 'QUIT', $self->{master};
 
-    for my $signal ('QUIT', 'TERM') {
-        my $limit = $signal eq 'QUIT' ? 3 : $exit_limit;
-
-        kill $signal, $self->{master};
-        $clean = $self->poll(sub { !$self->nginx_is_up() }, $limit);
-        last if $clean;
-    }
-
-    unless ($clean) {
+    unless ($self->poll(sub { !$self->nginx_is_up() }, $exit_limit)) {
+        Test::More::diag("nginx did not exit in $exit_limit s");
         kill 'KILL', $self->workers(1), $self->{master};
         waitpid $self->{master}, 0;
         $self->{master} = undef;
@@ -627,7 +621,7 @@ sub command {
     my ($self, @command) = @_;
 
     my $pid = $self->spawn(@command);
-    my $code = $self->wait_exit($pid, 120);
+    my $code = $self->wait_exit($pid, 300);
 
     $self->end($pid, 'KILL') unless defined $code;
 
@@ -912,6 +906,7 @@ sub finish {
     return if $self->{finished}++;
 
     $self->end($_) for keys %{ $self->{helpers} };
+    Test::Live::RTMP::close_all() if defined &Test::Live::RTMP::close_all;
 
     my $up = !$self->{master} || $self->nginx_is_up();
     my $clean = $self->stop();
