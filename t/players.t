@@ -86,7 +86,8 @@ my $clip = { seconds => 20, gop => 2 * FPS, bframes => 2, fps => FPS };
 
 my $publisher = publish();
 
-ok($t->wait_for(sub { segments() >= 4 }, 30, 'fourth segment'),
+# hls.js begins three target durations, 9 s, before the end
+ok($t->wait_for(sub { segments() >= 6 }, 30, 'sixth segment'),
    'a stream is there');
 
 my $browser = $t->spawn({ output => 'play.err', stdout => 'play.out',
@@ -245,9 +246,9 @@ sub republish {
 
     ok($t->wait_for(sub {
            reports();
-           return $hls[-1]{currentTime} - $before->{currentTime} >= 25
+           return $hls[-1]{currentTime} - $before->{currentTime} >= 20
                   && $page[-1]{currentTime} - $page_before->{currentTime}
-                     >= 25;
+                     >= 20;
        }, 90, 'hls.js over the republish'),
        'hls.js plays on over the republish (invariant 10)');
 
@@ -262,12 +263,12 @@ sub other_players {
     my $probe = $t->spawn({ output => 'ffprobe.err',
                             stdout => 'ffprobe.out' },
                           qw/ ffprobe -v warning -count_frames
-                              -read_intervals %+8 -show_entries
-                              stream=codec_type,nb_read_frames -of csv=p=0 /,
-                          $stream);
+                              -read_intervals %+8 -of csv=p=0
+                              -show_entries /,
+                          'stream=codec_type,nb_read_frames', $stream);
     my $mpv = $t->spawn({ output => 'mpv.out' },
-                        qw/ mpv --no-config --vo=null --ao=null --length=8
-                            --msg-level=all=warn /,
+                        qw/ mpv --no-config --vo=null --ao=null --length=8 /,
+                        '--msg-level=all=warn,mpv=info',
                         "--script=$root/t/browser/mpv.lua", $stream);
 
     check_vlc($vlc);
@@ -280,7 +281,12 @@ sub check_ffprobe {
     my ($pid) = @_;
 
     is($t->wait_exit($pid, 60), 0, 'ffprobe reads the playlist');
-    is($t->read_file('ffprobe.err') // '', '', 'ffprobe has no complaint');
+
+    # its demuxer reads the init segment again after each playlist
+    my @lines = grep { !/duplicated MOOV/ }
+                split /\n/, $t->read_file('ffprobe.err') // '';
+
+    is_deeply(\@lines, [], 'ffprobe has no complaint');
 
     my $text = $t->read_file('ffprobe.out') // '';
     my ($video) = $text =~ /video,(\d+)/;

@@ -366,8 +366,11 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
 
     /* nothing to be discontinuous with before the first segment */
 
+    b.end_us = 0;
+
     if (pub->discontinuity && st->msn > 1) {
         b.flags = LIVE_SEGMENT_DISCONTINUITY;
+        b.end_us = ngx_min(ngx_live_cut_end(pub), us);
         st->dsn++;
     }
 
@@ -472,7 +475,9 @@ ngx_live_cut_apply(ngx_live_writer_t *w, ngx_live_boundary_t *b, int64_t end)
         if ((b->flags & LIVE_SEGMENT_DISCONTINUITY)
             && (w->nsamples || w->seg.parts))
         {
-            end = ngx_min(w->end, end);
+            end = ngx_min(end, ngx_max(w->end,
+                                       live_us_to_ticks(b->end_us,
+                                                   w->info.timescale)));
         }
 
         if (ngx_live_writer_close(w, w->nsamples, end) != NGX_OK) {
@@ -487,6 +492,27 @@ ngx_live_cut_apply(ngx_live_writer_t *w, ngx_live_boundary_t *b, int64_t end)
     }
 
     return ngx_live_writer_open(w, b);
+}
+
+
+int64_t
+ngx_live_cut_end(ngx_live_publication_t *pub)
+{
+    int64_t             us;
+    ngx_uint_t          i;
+    ngx_live_writer_t  *w;
+
+    us = 0;
+
+    for (i = 0; i < 2; i++) {
+        w = &pub->writers[i];
+
+        if (w->open && (w->nsamples || w->seg.parts)) {
+            us = ngx_max(us, live_ticks_to_us(w->end, w->info.timescale));
+        }
+    }
+
+    return us;
 }
 
 

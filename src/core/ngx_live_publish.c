@@ -79,6 +79,8 @@ ngx_live_publish_open(ngx_live_app_conf_t *app, ngx_str_t *name,
 
     ngx_live_publish_align(zone, pub->st);
 
+    pub->writers[LIVE_MEDIA_AUDIO].stage = ngx_alloc(NGX_LIVE_STAGE, log);
+
     for (i = 0; i < 2; i++) {
         w = &pub->writers[i];
         w->pub = pub;
@@ -599,13 +601,9 @@ ngx_live_publish_flush(ngx_live_publication_t *pub, size_t bytes)
     pub->st->heard = ngx_live_now();
     pub->st->bytes_in += bytes;
 
-    if (ngx_live_writer_flush(&pub->writers[0]) != NGX_OK
-        || ngx_live_writer_flush(&pub->writers[1]) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    /* what is staged needs no haste */
 
-    return NGX_OK;
+    return ngx_live_writer_flush(&pub->writers[LIVE_MEDIA_VIDEO]);
 }
 
 
@@ -626,6 +624,7 @@ ngx_live_publish_close(ngx_live_publication_t *pub)
     for (i = 0; i < 2; i++) {
         ngx_free(pub->writers[i].config);
         ngx_free(pub->writers[i].next_config);
+        ngx_free(pub->writers[i].stage);
         free(pub->writers[i].samples);
     }
 
@@ -637,13 +636,11 @@ static void
 ngx_live_publish_finish(ngx_live_publication_t *pub)
 {
     int64_t                end;
-    ngx_uint_t             i, any;
+    ngx_uint_t             i;
     ngx_live_writer_t     *w;
     ngx_live_stream_sh_t  *st;
 
     st = pub->st;
-    any = 0;
-    end = ngx_min(pub->newest_us, pub->begin_us + pub->max_us);
 
     for (i = 0; i < 2; i++) {
         w = &pub->writers[i];
@@ -657,17 +654,16 @@ ngx_live_publish_finish(ngx_live_publication_t *pub)
 
     (void) ngx_live_cut_laggards(pub, INT64_MAX);
 
-    for (i = 0; i < 2; i++) {
-        w = &pub->writers[i];
-        any |= w->open && (w->nsamples || w->seg.parts);
-    }
+    end = ngx_min(ngx_live_cut_end(pub), pub->begin_us + pub->max_us);
 
     for (i = 0; i < 2; i++) {
         w = &pub->writers[i];
 
-        if (w->open && any) {
-            (void) ngx_live_writer_close(w, w->nsamples,
-                              live_us_to_ticks(end, w->info.timescale));
+        if (w->open && end) {
+            /* a last frame lasts as long as those before it */
+
+            (void) ngx_live_writer_close(w, w->nsamples, w->nsamples ? 0
+                              : live_us_to_ticks(end, w->info.timescale));
         }
 
         if (w->sh) {

@@ -109,7 +109,9 @@ ngx_live_writer_append(ngx_live_writer_t *w, u_char *data, size_t len)
         return NGX_OK;
     }
 
-    if (w->niov == NGX_LIVE_IOVS && ngx_live_writer_flush(w) != NGX_OK) {
+    if ((w->niov == NGX_LIVE_IOVS || w->staged + len > NGX_LIVE_STAGE)
+        && ngx_live_writer_flush(w) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -121,13 +123,29 @@ ngx_live_writer_append(ngx_live_writer_t *w, u_char *data, size_t len)
         w->pending = w->pos;
     }
 
+    w->pos += len;
+
+    if (w->stage && len <= NGX_LIVE_STAGE) {
+
+        /* one write for many small frames, at the latest with their part */
+
+        ngx_memcpy(w->stage + w->staged, data, len);
+        w->staged += len;
+
+        w->iov[0].iov_base = w->stage;
+        w->iov[0].iov_len = w->staged;
+        w->niov = 1;
+
+        return NGX_OK;
+    }
+
     w->iov[w->niov].iov_base = data;
     w->iov[w->niov].iov_len = len;
     w->niov++;
 
-    w->pos += len;
+    /* the caller's memory does not outlive the call when frames are staged */
 
-    return NGX_OK;
+    return w->stage ? ngx_live_writer_flush(w) : NGX_OK;
 }
 
 
@@ -148,6 +166,7 @@ ngx_live_writer_flush(ngx_live_writer_t *w)
     } while (n == -1 && ngx_errno == NGX_EINTR);
 
     w->niov = 0;
+    w->staged = 0;
 
     if (n == (ssize_t) size) {
         return NGX_OK;
@@ -239,6 +258,14 @@ ngx_live_writer_sample(ngx_live_writer_t *w)
 
     *s = w->frame;
     s->duration = live_track_clock_duration(&w->clock);
+
+    if (w->nsamples == 0 && w->seg.parts && s->dts > w->end) {
+
+        /* the frame that had ended the part was dropped (CMAF-14) */
+
+        s->cts += s->dts - w->end;
+        s->dts = w->end;
+    }
 
     if (w->nsamples == 0 && w->seg.parts == 0) {
         w->seg.start = s->dts;

@@ -16,6 +16,7 @@
 
 #define NGX_LIVE_IOVS        64
 #define NGX_LIVE_BOUNDARIES  16
+#define NGX_LIVE_STAGE       (16 * 1024)
 
 
 /* Where one segment ends and the next begins, the same for all tracks. */
@@ -23,6 +24,7 @@ typedef struct {
     uint64_t                 msn;       /* of the segment that begins */
     uint64_t                 dsn;
     int64_t                  us;        /* on the timeline */
+    int64_t                  end_us;    /* of what a discontinuity ends */
     uint32_t                 flags;     /* LIVE_SEGMENT_DISCONTINUITY */
 } ngx_live_boundary_t;
 
@@ -51,6 +53,8 @@ typedef struct {
     uint64_t                 pending;   /* where iov goes */
     struct iovec             iov[NGX_LIVE_IOVS];
     ngx_uint_t               niov;
+    u_char                  *stage;     /* collects small frames, or NULL */
+    size_t                   staged;
 
     /* the open segment */
     ngx_live_segment_sh_t    seg;
@@ -112,6 +116,13 @@ struct ngx_live_publication_s {
 
 /* us of the timeline that is now. */
 int64_t ngx_live_publish_now(ngx_live_publication_t *pub);
+
+/*
+ * us where the open segments end, the latest of them: the others last as long
+ * where the timeline is interrupted, or players find a hole there.  0: none
+ * has a sample.
+ */
+int64_t ngx_live_cut_end(ngx_live_publication_t *pub);
 
 
 /* Gives the writer a log of its own in its track. */

@@ -207,8 +207,12 @@ ngx_http_live_play_uri(ngx_http_request_t *r,
     p = r->uri.data + llcf->prefix.len;
     last = r->uri.data + r->uri.len;
 
-    if (p < last && *p == '/') {
-        p++;
+    /* one spelling only of what is cached (HTTP-80) */
+
+    if (llcf->prefix.data[llcf->prefix.len - 1] != '/'
+        && (p == last || *p++ != '/'))
+    {
+        return NGX_DECLINED;
     }
 
     uri->stream.data = p;
@@ -224,6 +228,11 @@ ngx_http_live_play_uri(ngx_http_request_t *r,
     file.len = p - file.data;
 
     if (p < last) {
+
+        if (file.len == 0) {
+            return NGX_DECLINED;
+        }
+
         uri->rendition = file;
 
         file.data = ++p;

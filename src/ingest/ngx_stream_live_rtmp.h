@@ -54,6 +54,12 @@ typedef struct {
     ngx_stream_live_media_t   media[2];     /* by live_media_e */
     uint32_t                  nal_length_size;
 
+    ngx_msec_t                paced;        /* when pace was set */
+    off_t                     paced_bytes;  /* received until then */
+    int                       pace;         /* bytes that wake us */
+    ngx_event_t               poll;         /* for what does not */
+    ngx_msec_t                read;         /* when something was read */
+
     unsigned                  closing:1;    /* waits for the peer to read */
     unsigned                  lingering:1;
 } ngx_stream_live_rtmp_ctx_t;

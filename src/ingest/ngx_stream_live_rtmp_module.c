@@ -18,6 +18,12 @@
 #define NGX_STREAM_LIVE_SETUP     10000     /* ms until something publishes */
 #define NGX_STREAM_LIVE_LINGER    2000      /* ms for the peer to read why */
 
+/* media of so many ms may gather in the socket before it is read ... */
+#define NGX_STREAM_LIVE_PACE      20
+/* ... and less than that waits so many ms */
+#define NGX_STREAM_LIVE_POLL      200
+#define NGX_STREAM_LIVE_MAX_PACE  65536
+
 #define NGX_STREAM_LIVE_CHUNK     65536
 #define NGX_STREAM_LIVE_WINDOW    5000000
 
@@ -44,6 +50,11 @@ static u_char *ngx_stream_live_rtmp_log(ngx_log_t *log, u_char *buf,
 static void ngx_stream_live_rtmp_read(ngx_event_t *rev);
 static ngx_int_t ngx_stream_live_rtmp_input(ngx_stream_live_rtmp_ctx_t *ctx,
     u_char *buf, size_t len);
+static void ngx_stream_live_rtmp_pace(ngx_stream_live_rtmp_ctx_t *ctx);
+static void ngx_stream_live_rtmp_poll(ngx_event_t *ev);
+static void ngx_stream_live_rtmp_unpace(ngx_stream_live_rtmp_ctx_t *ctx);
+static void ngx_stream_live_rtmp_lowat(ngx_stream_live_rtmp_ctx_t *ctx,
+    int pace);
 static void ngx_stream_live_rtmp_write(ngx_event_t *wev);
 static ngx_int_t ngx_stream_live_rtmp_send(ngx_stream_live_rtmp_ctx_t *ctx);
 static void ngx_stream_live_rtmp_timeout(ngx_stream_live_rtmp_ctx_t *ctx);
@@ -324,6 +335,10 @@ ngx_stream_live_rtmp_handler(ngx_stream_session_t *s)
     c->read->handler = ngx_stream_live_rtmp_read;
     c->write->handler = ngx_stream_live_rtmp_write;
 
+    ctx->poll.handler = ngx_stream_live_rtmp_poll;
+    ctx->poll.data = c;
+    ctx->poll.log = c->log;
+
     ngx_add_timer(c->read, NGX_STREAM_LIVE_SETUP);
 
     if (c->buffer && c->buffer->pos < c->buffer->last) {
@@ -350,6 +365,10 @@ static void
 ngx_stream_live_rtmp_cleanup(void *data)
 {
     ngx_stream_live_rtmp_ctx_t *ctx = data;
+
+    if (ctx->poll.timer_set) {
+        ngx_del_timer(&ctx->poll);
+    }
 
     if (ctx->pub) {
         ngx_live_publish_close(ctx->pub);
@@ -382,13 +401,14 @@ static void
 ngx_stream_live_rtmp_read(ngx_event_t *rev)
 {
     ssize_t                      n;
-    ngx_uint_t                   i;
+    ngx_uint_t                   i, received;
     ngx_connection_t            *c;
     ngx_stream_session_t        *s;
     ngx_stream_live_rtmp_ctx_t  *ctx;
 
     c = rev->data;
     s = c->data;
+    received = 0;
     ctx = ngx_stream_get_module_ctx(s, ngx_stream_live_rtmp_module);
 
     if (c->close) {
@@ -427,6 +447,8 @@ ngx_stream_live_rtmp_read(ngx_event_t *rev)
             return;
         }
 
+        received = 1;
+
         if (ngx_stream_live_rtmp_input(ctx, ngx_stream_live_buffer, n)
             != NGX_OK)
         {
@@ -434,12 +456,118 @@ ngx_stream_live_rtmp_read(ngx_event_t *rev)
         }
     }
 
-    if (ctx->pub && !ctx->closing) {
+    if (received && ctx->pub && !ctx->closing) {
         ngx_add_timer(rev, ctx->app->publish_timeout);
+        ngx_stream_live_rtmp_pace(ctx);
     }
 
     if (ngx_handle_read_event(rev, 0) != NGX_OK) {
         ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+    }
+}
+
+
+/*
+ * Most messages are audio of a few hundred bytes: a wake-up for each costs
+ * more than all that is done with them.  The kernel is told to wait for some
+ * milliseconds' worth of bytes; the end of a connection wakes at once.
+ */
+
+static void
+ngx_stream_live_rtmp_pace(ngx_stream_live_rtmp_ctx_t *ctx)
+{
+    int                pace;
+    off_t              received;
+    ngx_msec_t         elapsed;
+
+    received = ctx->session->received;
+    elapsed = ngx_current_msec - ctx->paced;
+    ctx->read = ngx_current_msec;
+
+    if (ctx->paced == 0) {
+        ctx->paced = ngx_current_msec;
+        ctx->paced_bytes = received;
+        return;
+    }
+
+    if (elapsed < 2000) {
+        return;
+    }
+
+    pace = ngx_min((received - ctx->paced_bytes) * NGX_STREAM_LIVE_PACE
+                   / (off_t) elapsed, NGX_STREAM_LIVE_MAX_PACE);
+    pace = ngx_max(pace, 1);
+
+    ctx->paced = ngx_current_msec;
+    ctx->paced_bytes = received;
+
+    if (ngx_abs(pace - ctx->pace) <= ctx->pace / 4) {
+        return;
+    }
+
+    ngx_stream_live_rtmp_lowat(ctx, pace);
+
+    if (!ctx->poll.timer_set) {
+        ngx_add_timer(&ctx->poll, NGX_STREAM_LIVE_POLL);
+    }
+}
+
+
+/* Reads the last bytes before a pause: a command, or a frame's end. */
+
+static void
+ngx_stream_live_rtmp_poll(ngx_event_t *ev)
+{
+    ngx_event_t                 *rev;
+    ngx_connection_t            *c;
+    ngx_stream_live_rtmp_ctx_t  *ctx;
+
+    c = ev->data;
+    rev = c->read;
+    ctx = ngx_stream_get_module_ctx((ngx_stream_session_t *) c->data,
+                                    ngx_stream_live_rtmp_module);
+
+    if (ctx->pub == NULL || ctx->closing || ctx->pace <= 1) {
+        return;
+    }
+
+    ngx_add_timer(ev, NGX_STREAM_LIVE_POLL);
+
+    if (ngx_current_msec - ctx->read >= NGX_STREAM_LIVE_POLL) {
+        rev->ready = 1;
+#if (NGX_HAVE_FIONREAD || NGX_HAVE_EPOLLRDHUP)
+        rev->available = -1;
+#endif
+        ngx_post_event(rev, &ngx_posted_events);
+    }
+}
+
+
+/* Commands are read as they come. */
+
+static void
+ngx_stream_live_rtmp_unpace(ngx_stream_live_rtmp_ctx_t *ctx)
+{
+    ctx->paced = 0;
+
+    if (ctx->pace > 1) {
+        ngx_stream_live_rtmp_lowat(ctx, 1);
+    }
+}
+
+
+static void
+ngx_stream_live_rtmp_lowat(ngx_stream_live_rtmp_ctx_t *ctx, int pace)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+    ctx->pace = pace;
+
+    if (setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &pace, sizeof(int)) == -1)
+    {
+        ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
+                      "setsockopt(SO_RCVLOWAT) failed");
     }
 }
 
@@ -763,6 +891,7 @@ ngx_stream_live_rtmp_unpublish(void *data)
 
     ctx->duration = ngx_live_now() - ngx_live_publish_started(ctx->pub);
     ctx->state = "finished";
+    ngx_stream_live_rtmp_unpace(ctx);
 
     ngx_live_publish_close(ctx->pub);
     ctx->pub = NULL;

@@ -58,8 +58,8 @@ static void
 test_media_golden(void)
 {
     static const live_m3u8_segment_t  segs[] = {
-        { 118, 0, 360360, 3, TEST_I },
-        { 119, 360360, 180180, 3, TEST_I },
+        { 118, 0, 360360, 3, TEST_I, 0 },
+        { 119, 360360, 180180, 3, TEST_I, 0 },
     };
 
     live_m3u8_media_t  p = {
@@ -120,10 +120,10 @@ static void
 test_media_changes(void)
 {
     static const live_m3u8_segment_t  segs[] = {
-        { 9, 480000, 192512, 1, TEST_I|TEST_D },
-        { 10, 672512, 191488, 1, TEST_I|TEST_G },
-        { 11, 864000, 192000, 2, TEST_I },
-        { 12, 1056000, 192000, 2, TEST_I|TEST_D },
+        { 9, 480000, 192512, 1, TEST_I|TEST_D, 0 },
+        { 10, 672512, 191488, 1, TEST_I|TEST_G, 0 },
+        { 11, 864000, 192000, 2, TEST_I, 0 },
+        { 12, 2112000, 384000, 2, TEST_I|TEST_D, 96000 },
     };
 
     live_m3u8_media_t  p = {
@@ -166,9 +166,9 @@ static void
 test_independent(void)
 {
     live_m3u8_segment_t  segs[] = {
-        { 0, 0, 90000, 0, TEST_I },
-        { 1, 90000, 90000, 0, TEST_G },
-        { 2, 180000, 90000, 0, TEST_I },
+        { 0, 0, 90000, 0, TEST_I, 0 },
+        { 1, 90000, 90000, 0, TEST_G, 0 },
+        { 2, 180000, 90000, 0, TEST_I, 0 },
     };
 
     live_m3u8_media_t  p = {
