@@ -89,7 +89,7 @@ usage() {
 
 Environment:
   NGINX=PATH                the nginx to build for (default: nginx)
-  NGX_SRC=DIR               build against this nginx source tree; where its
+  NGINX_SRC=DIR             build against this nginx source tree; where its
                             version is not that of $NGINX, an nginx is built too
   CC=clang                  another compiler
   BUILD_DIR=DIR             instead of build/
@@ -225,7 +225,7 @@ check_nginx() {
     command -v "$nginx" >/dev/null \
         || die "no nginx: install one (Debian: apt-get install" \
                "${NGINX_PACKAGES[*]}), name it with NGINX=PATH," \
-               "or give a source tree with NGX_SRC=DIR"
+               "or give a source tree with NGINX_SRC=DIR"
 
     arguments=" $(configure_arguments) "
 
@@ -234,7 +234,7 @@ check_nginx() {
             || die "$(command -v "$nginx") $(binary_version) was built" \
                    "without $option and cannot load this module: use an" \
                    "nginx that has it (Debian's and nginx.org's have), or" \
-                   "give a source tree with NGX_SRC=DIR"
+                   "give a source tree with NGINX_SRC=DIR"
     done
 }
 
@@ -248,20 +248,20 @@ check_headers() {
     if [[ -z $have ]]; then
         die "no headers for $(command -v "$nginx") $want: install Debian's" \
             "nginx-dev, or give the source tree of nginx $want with" \
-            "NGX_SRC=DIR"
+            "NGINX_SRC=DIR"
     fi
 
     if [[ $have != "$want" ]]; then
         die "the headers in $DEBIAN_HEADERS are for nginx $have, but" \
             "$(command -v "$nginx") is $want: give the source tree of nginx" \
-            "$want with NGX_SRC=DIR"
+            "$want with NGINX_SRC=DIR"
     fi
 }
 
 
 check_source() {
     [[ -n $(tree_version "$1") && -f $1/auto/module ]] \
-        || die "NGX_SRC=$1 is not an nginx source tree"
+        || die "NGINX_SRC=$1 is not an nginx source tree"
 }
 
 
@@ -380,7 +380,7 @@ choose_source() {
     header_cc_opt=
     own_nginx=
 
-    if [[ -z ${NGX_SRC:-} ]]; then
+    if [[ -z ${NGINX_SRC:-} ]]; then
         need_nginx
         check_nginx
         check_headers
@@ -392,8 +392,8 @@ choose_source() {
         return
     fi
 
-    check_source "$NGX_SRC"
-    source=$(cd "$NGX_SRC" && pwd)
+    check_source "$NGINX_SRC"
+    source=$(cd "$NGINX_SRC" && pwd)
 
     if command -v "$nginx" >/dev/null \
        && [[ $(binary_version) == "$(tree_version "$source")" ]]
@@ -440,7 +440,7 @@ build_asan() {
 
     choose_source
 
-    if [[ -n ${NGX_SRC:-} ]]; then
+    if [[ -n ${NGINX_SRC:-} ]]; then
         flags=("${OWN_NGINX_FLAGS[@]}")
         header_cc_opt=" -DNGX_DEBUG_PALLOC=1"
         own_nginx=yes
@@ -495,7 +495,7 @@ cmd_install() {
     if stream_is_dynamic && [[ -d /etc/nginx/modules-enabled ]] \
        && grep -qs ngx_stream_module /etc/nginx/modules-enabled/*.conf
     then
-        echo "(the first is already in /etc/nginx/modules-enabled)"
+        echo "(Here /etc/nginx/modules-enabled has the first already: leave it out.)"
     fi
 }
 

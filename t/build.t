@@ -43,7 +43,7 @@ done_testing();
 sub build {
     my ($name, %env) = @_;
 
-    return $t->command({ env => { NGX_SRC => '', CC => '', %env,
+    return $t->command({ env => { NGINX_SRC => '', CC => '', %env,
                                   BUILD_DIR => "$dir/$name" } },
                        'bash', "$root/build.sh");
 }
@@ -84,7 +84,7 @@ sub from_source {
 
     my $before = `ls -lR '$source' | cksum`;
 
-    good('source', $t->binary(), NGX_SRC => $source);
+    good('source', $t->binary(), NGINX_SRC => $source);
     is(`ls -lR '$source' | cksum`, $before, 'the tree is left as it was');
 }
 
@@ -96,7 +96,7 @@ sub from_other_source {
     my $fake = fake_nginx('0.9.9', $arguments);
 
     good('own', "$dir/own/nginx/objs/nginx",
-         NGX_SRC => $source, NGINX => $fake);
+         NGINX_SRC => $source, NGINX => $fake);
 }
 
 
@@ -110,21 +110,21 @@ sub wrong_nginx {
     };
 
     refused('no compat', $version, $without->('--with-compat'),
-            qr/^build\.sh: \S+nginx \Q$version\E was built without --with-compat\b.*NGX_SRC=DIR/);
+            qr/^build\.sh: \S+nginx \Q$version\E was built without --with-compat\b.*NGINX_SRC=DIR/);
 
     refused('no threads', $version, $without->('--with-threads'),
-            qr/^build\.sh: \S+nginx \Q$version\E was built without --with-threads\b.*NGX_SRC=DIR/);
+            qr/^build\.sh: \S+nginx \Q$version\E was built without --with-threads\b.*NGINX_SRC=DIR/);
 
     refused('no headers', '9.9.9', $arguments,
-            qr/^build\.sh: .*\b9\.9\.9\b.*NGX_SRC=DIR/);
+            qr/^build\.sh: .*\b9\.9\.9\b.*NGINX_SRC=DIR/);
 
     my ($code, $output) = build('none', NGINX => "$dir/nowhere");
     is($code, 1, 'no nginx: refused');
     like($output, qr/^build\.sh: \S+nowhere is not there\n\z/, 'no nginx: why');
 
-    ($code, $output) = build('tree', NGX_SRC => $dir);
+    ($code, $output) = build('tree', NGINX_SRC => $dir);
     is($code, 1, 'no tree: refused');
-    like($output, qr/^build\.sh: NGX_SRC=\S+ is not an nginx source tree\n\z/,
+    like($output, qr/^build\.sh: NGINX_SRC=\S+ is not an nginx source tree\n\z/,
          'no tree: why');
 }
 

@@ -178,10 +178,12 @@ sub test_clip {
                  \@sound, $audio);
     my $audio_offset = test_times("$name audio", \@sound, $audio);
 
-    my @steps = grep { $_->{duration} != 1024 } @{ $audio->{samples} };
+    # the last one lasts until the end of the picture
+    my @frames_but_last = @{ $audio->{samples} };
+    pop @frames_but_last;
 
-    is(@steps, 0, "$name audio: each frame lasts 1024 samples, no drift "
-                  . '(RTMP-89)');
+    is(scalar(grep { $_->{duration} != 1024 } @frames_but_last), 0,
+       "$name audio: each frame lasts 1024 samples, no drift (RTMP-89)");
 
     cmp_ok(abs($video_offset - $audio_offset), '<=', 1,
            "$name: sound and picture are as far apart as they were (CMAF-18)");

@@ -475,12 +475,11 @@ ngx_live_cut_apply(ngx_live_writer_t *w, ngx_live_boundary_t *b, int64_t end)
         if ((b->flags & LIVE_SEGMENT_DISCONTINUITY)
             && (w->nsamples || w->seg.parts))
         {
-            end = ngx_min(end, ngx_max(w->end,
-                                       live_us_to_ticks(b->end_us,
-                                                   w->info.timescale)));
-        }
+            if (ngx_live_cut_interrupt(w, b->end_us) != NGX_OK) {
+                return NGX_ERROR;
+            }
 
-        if (ngx_live_writer_close(w, w->nsamples, end) != NGX_OK) {
+        } else if (ngx_live_writer_close(w, w->nsamples, end) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -508,11 +507,33 @@ ngx_live_cut_end(ngx_live_publication_t *pub)
         w = &pub->writers[i];
 
         if (w->open && (w->nsamples || w->seg.parts)) {
-            us = ngx_max(us, live_ticks_to_us(w->end, w->info.timescale));
+            us = ngx_max(us, live_ticks_to_us(ngx_max(w->end, w->shown),
+                                              w->info.timescale));
         }
     }
 
     return us;
+}
+
+
+ngx_int_t
+ngx_live_cut_interrupt(ngx_live_writer_t *w, int64_t end_us)
+{
+    int64_t  end, shown;
+
+    end = live_us_to_ticks(end_us, w->info.timescale);
+
+    if (w->nsamples == 0 && w->seg.parts == 0) {
+        return ngx_live_writer_close(w, 0, end);
+    }
+
+    w->shown = ngx_min(w->shown, end);
+    w->interrupted = 1;
+
+    shown = ngx_max(w->end, w->shown);
+
+    return ngx_live_writer_close(w, w->nsamples,
+                                 w->end + ngx_max(end - shown, 0));
 }
 
 

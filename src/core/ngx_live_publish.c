@@ -660,10 +660,7 @@ ngx_live_publish_finish(ngx_live_publication_t *pub)
         w = &pub->writers[i];
 
         if (w->open && end) {
-            /* a last frame lasts as long as those before it */
-
-            (void) ngx_live_writer_close(w, w->nsamples, w->nsamples ? 0
-                              : live_us_to_ticks(end, w->info.timescale));
+            (void) ngx_live_cut_interrupt(w, end);
         }
 
         if (w->sh) {

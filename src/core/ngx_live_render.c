@@ -127,6 +127,7 @@ ngx_live_render_multivariant(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
         r = (t->info.media == LIVE_MEDIA_VIDEO) ? &video[nvideo++]
                                                 : &audio[naudio++];
         average = (double) t->bits * t->info.timescale / t->ticks;
+        t->average = average;
 
         r->name = t->name;
         r->info = &t->info;

@@ -421,6 +421,8 @@ ngx_live_writer_publish_samples(ngx_live_writer_t *w, uint32_t n)
 ngx_int_t
 ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n, int64_t end)
 {
+    ngx_live_part_sh_t  *last;
+
     if (ngx_live_writer_part(w, n, end) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -441,6 +443,16 @@ ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n, int64_t end)
         w->end = ngx_max(w->end, w->seg.start + w->seg.duration);
 
     } else {
+
+        /*
+         * Samples that belong to the next segment do not count; what was
+         * dropped behind the last part does (HLS-21).
+         */
+
+        last = ngx_live_slot(&w->sh->parts, ngx_live_part_sh_t,
+                             w->sh->parts.head - 1);
+
+        w->end = ngx_max(last->start + (int64_t) last->duration, end);
         w->seg.duration = w->end - w->seg.start;
     }
 
@@ -496,14 +508,16 @@ ngx_live_writer_publish_segment(ngx_live_writer_t *w)
 
 
 /*
- * The announced peak only grows, in steps with room to spare, so that the
- * multivariant playlist seldom changes (HLS-35, HLS-36).
+ * The announced peak only grows, in steps with room to spare, and the average
+ * follows from 10 % on, so that the multivariant playlist seldom changes
+ * (HLS-35, HLS-36).
  */
 
 static ngx_uint_t
 ngx_live_writer_bandwidth(ngx_live_writer_t *w)
 {
     uint64_t              rate, bits;
+    ngx_uint_t            changed;
     ngx_live_track_sh_t  *t;
 
     t = w->sh;
@@ -516,19 +530,22 @@ ngx_live_writer_bandwidth(ngx_live_writer_t *w)
     t->bits += bits;
     t->ticks += w->seg.duration;
 
+    rate = (double) t->bits * t->info.timescale / t->ticks;
+    changed = (rate > t->average + t->average / 10);
+
     /* short segments at a discontinuity say nothing about the rate */
 
     if (t->bandwidth
         && w->seg.duration * 1000
-           < (int64_t) (w->pub->st->segment / 2 * t->info.timescale))
+           < (int64_t) w->pub->st->segment / 2 * t->info.timescale)
     {
-        return 0;
+        return changed;
     }
 
     rate = bits * t->info.timescale / w->seg.duration;
 
     if (rate <= t->bandwidth) {
-        return 0;
+        return changed;
     }
 
     t->bandwidth = (rate + rate / 10 + 999) / 1000 * 1000;
@@ -598,6 +615,7 @@ ngx_live_writer_split(ngx_live_writer_t *w, uint32_t n,
     if (moved) {
         w->seg.start = w->samples[0].dts;
         w->seg.flags |= LIVE_SEGMENT_INDEPENDENT;
+        w->end = w->samples[moved - 1].dts + w->samples[moved - 1].duration;
     }
 
     w->frame.offset += delta;

@@ -45,6 +45,7 @@ typedef struct {
     live_track_clock_t       clock;
     int64_t                  shift;     /* ticks: dts to first pts */
     int64_t                  end;       /* ticks: behind the last sample */
+    int64_t                  shown;     /* ticks: the same, as presented */
 
     /* the log */
     uint64_t                 base;
@@ -78,6 +79,7 @@ typedef struct {
     unsigned                 changed:1;     /* next_config waits for a key */
     unsigned                 open:1;        /* a segment is */
     unsigned                 arriving:1;    /* a frame is */
+    unsigned                 interrupted:1; /* the timeline, behind it */
     unsigned                 need_key:1;
 } ngx_live_writer_t;
 
@@ -117,12 +119,14 @@ struct ngx_live_publication_s {
 /* us of the timeline that is now. */
 int64_t ngx_live_publish_now(ngx_live_publication_t *pub);
 
-/*
- * us where the open segments end, the latest of them: the others last as long
- * where the timeline is interrupted, or players find a hole there.  0: none
- * has a sample.
- */
+/* us where what the open segments present ends.  0: they have no sample. */
 int64_t ngx_live_cut_end(ngx_live_publication_t *pub);
+
+/*
+ * Closes the open segment of a track where the timeline is interrupted: it
+ * lasts until end_us like those of the other tracks, or players find a hole.
+ */
+ngx_int_t ngx_live_cut_interrupt(ngx_live_writer_t *w, int64_t end_us);
 
 
 /* Gives the writer a log of its own in its track. */

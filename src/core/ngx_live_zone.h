@@ -131,6 +131,7 @@ typedef struct {
 
     uint64_t                listed;         /* first MSN of the playlist */
     uint64_t                bandwidth;      /* bit/s, the highest segment */
+    uint64_t                average;        /* bit/s, as announced */
     uint64_t                bits;           /* of all segments ... */
     uint64_t                ticks;          /* ... and their durations */
 

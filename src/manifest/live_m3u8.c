@@ -361,7 +361,9 @@ live_m3u8_multivariant(live_writer_t *w,
         return LIVE_ERROR;
     }
 
-    live_write_str(w, LIVE_M3U8_HEAD LIVE_M3U8_INDEPENDENT);
+    /* that segments are independent is for each media playlist to say: there
+     * it can become untrue and true again (HLS-23) */
+    live_write_str(w, LIVE_M3U8_HEAD);
 
     if (nvideo) {
         live_m3u8_audio_group(w, audio, naudio);

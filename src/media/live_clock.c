@@ -367,6 +367,11 @@ live_clock_set_period(live_track_clock_t *c, uint64_t num, uint64_t den)
         rest = x % y;
     }
 
+    if (den == 0) {
+        c->frame = 0;
+        return;
+    }
+
     num /= x;
     den /= x;
 

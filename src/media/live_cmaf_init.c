@@ -34,7 +34,6 @@ live_cmaf_init_segment(live_writer_t *w, const live_codec_info_t *info,
 
     ctx = NULL;
     data = NULL;
-    len = 0;
 
     if (avformat_alloc_output_context2(&ctx, NULL, "mp4", NULL) < 0
         || avio_open_dyn_buf(&ctx->pb) < 0)

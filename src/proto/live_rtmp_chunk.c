@@ -60,6 +60,10 @@ live_rtmp_chunk_next(live_rtmp_chunk_reader_t *r, live_reader_t *in,
     cs = r->current;
     n = r->left;
 
+    if (cs == NULL) {
+        return LIVE_ERROR;
+    }
+
     if (r->carried) {
 
         /* what was taken for an extended timestamp is payload (RTMP-22) */

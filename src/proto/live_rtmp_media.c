@@ -116,7 +116,7 @@ live_rtmp_deliver(live_rtmp_session_t *s, live_rtmp_open_t *o,
 int
 live_rtmp_aggregate(live_rtmp_session_t *s, const live_rtmp_slice_t *slice)
 {
-    int                      rc;
+    int                      rc, last;
     live_reader_t            in;
     live_rtmp_aggregate_t   *g = &s->aggregate;
 
@@ -144,6 +144,7 @@ live_rtmp_aggregate(live_rtmp_session_t *s, const live_rtmp_slice_t *slice)
     live_reader_init(&in, slice->data, slice->len);
 
     rc = LIVE_OK;
+    last = live_rtmp_slice_is_last(slice);
 
     while (rc == LIVE_OK
            && g->cs == slice->cs
@@ -154,7 +155,7 @@ live_rtmp_aggregate(live_rtmp_session_t *s, const live_rtmp_slice_t *slice)
                      : live_rtmp_aggregate_head(s, &in);
     }
 
-    if (g->cs == slice->cs && live_rtmp_slice_is_last(slice)) {
+    if (last && g->cs == slice->cs) {
         g->cs = NULL;
     }
 

@@ -359,7 +359,7 @@ live_rtmp_part_add(live_rtmp_session_t *s, const live_rtmp_slice_t *slice)
     need = slice->offset + slice->len;
     old = part ? part->size : 0;
 
-    if (need > old) {
+    if (part == NULL || need > old) {
 
         size = old * 2 > need ? old * 2 : need;
         size = size > 256 ? size : 256;

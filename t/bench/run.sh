@@ -68,15 +68,29 @@ bench_ingest() {
     for n in $STREAMS; do
         for run in $(seq "$RUNS"); do
             for side in rtmp_hls rtmp_receive live; do
-                ingest_side "$n" "$run" "$side"
+                ingest_turn "$n" "$run" "$side"
             done
         done
     done
 }
 
 
+# A turn in which the load could not keep its time says little: once more.
+ingest_turn() {
+    local attempt
+
+    for attempt in 1 2 3; do
+        ingest_side "$@"
+        [ -n "$LATE" ] || return 0
+        say "attempt $attempt was disturbed: $LATE"
+    done
+
+    die "the machine is too busy to measure"
+}
+
+
 ingest_side() {
-    local n=$1 run=$2 side=$3 idle before after began spent seen
+    local n=$1 run=$2 side=$3 idle before after began spent seen kib held
 
     start_server "$side" < <("conf_$side")
     idle=$(server_kib "$side")
@@ -95,10 +109,21 @@ ingest_side() {
     spent=$(($(date +%s%3N) - began))
 
     check_streams "$side" "$n" "$seen"
-    [ "$side" = rtmp_receive ] || memory "$n" "$run" "$side" "$idle"
+    kib=$((($(server_kib "$side") - idle) / n))
+    held=0
+
+    if [ "$side" = live ]; then
+        stop_polling
+        held=$(seconds_held)
+    fi
 
     stop_load "$n"
     stop_server "$side"
+
+    [ -z "$LATE" ] || return 0
+
+    [ "$side" = rtmp_receive ] || record_memory "$n" "$run" "$side" "$kib"
+    [ "$side" != live ] || record_held "$n" "$run" "$held"
 
     record "ingest$n" "$run" "$side" \
         "$(awk -v ms=$((after - before)) -v n="$n" -v s="$spent" \
@@ -177,42 +202,45 @@ server_kib() {
 }
 
 
-memory() {
-    local n=$1 run=$2 side=$3 idle=$4 kib held
+record_memory() {
+    record "memory$1" "$2" "$3" "$4"
+}
 
-    kib=$((($(server_kib "$side") - idle) / n))
-    record "memory$n" "$run" "$side" "$kib"
 
-    [ "$side" = live ] || return 0
-
-    stop_polling
-    held=$(seconds_held)
-    record "memory$n" "$run" held "$held"
-    record "memory$n" "$run" bound \
-        "$(awk -v r="$(material_rate)" -v s="$held" \
+record_held() {
+    record "memory$1" "$2" held "$3"
+    record "memory$1" "$2" bound \
+        "$(awk -v r="$(material_rate)" -v s="$3" \
                'BEGIN { printf "%.0f", 1.1 * r * s / 1024 + 512 }')"
 }
 
 
-# Notes every segment that some streams ever list, at the cost of a playlist
-# request a second, so that it can be asked later which are still there.
+# Notes every segment that some streams ever list, at the cost of two playlist
+# requests a second, so that it can be asked later which are still there.
 start_polling() {
-    local streams
+    local i streams
 
     streams=$(sampled_streams "$1" | head -n 4)
-    rm -f "$SCRATCH"/seen.*
+    rm -f "$SCRATCH"/seen.* "$SCRATCH"/media.*
 
     (
         while :; do
             for i in $streams; do
-                url=$(media_playlist "$(playlist_url live "$i")") \
-                    && segments "$url" >> "$SCRATCH/seen.$i" || true
+                poll_stream "$i" || true
                 sleep 0.5
             done
         done
     ) &
     POLL=$!
     PIDS+=("$POLL")
+}
+
+
+poll_stream() {
+    [ -s "$SCRATCH/media.$1" ] \
+        || media_playlist "$(playlist_url live "$1")" > "$SCRATCH/media.$1"
+
+    segments "$(cat "$SCRATCH/media.$1")" >> "$SCRATCH/seen.$1"
 }
 
 
@@ -243,20 +271,40 @@ stop_polling() {
 }
 
 
-# How many seconds of media a stream holds: all of its segments that can be
-# fetched, and half a segment that is being written.
+# How many seconds of media a stream holds: from the oldest segment that can be
+# fetched to the newest, and half of one that is being written.
 seconds_held() {
-    local file n duration url
+    local file
 
     for file in "$SCRATCH"/seen.*; do
-        sort -u -k1,1n "$file" | while read -r n duration url; do
-            if curl -sfI --max-time 5 -o /dev/null "$url"; then
-                echo "$file $duration"
-            fi
-        done
+        poll_stream "${file##*.}"
+        held_by_stream "$file"
     done | awk -v open="$SEGMENT" '
-        { sum += $2; if (!seen[$1]++) streams++ }
-        END { printf "%.2f", (streams ? sum / streams : 0) + open / 2 }'
+        { sum += $1 }
+        END { printf "%.2f", (NR ? sum / NR : 0) + open / 2 }'
+}
+
+
+# What is gone is older than what is there, so halving finds the border.
+held_by_stream() {
+    local low=0 high middle all
+
+    mapfile -t all < <(sort -u -k1,1n "$1")
+    high=${#all[@]}
+
+    while [ "$low" -lt "$high" ]; do
+        middle=$(((low + high) / 2))
+
+        if curl -sfI --max-time 5 -o /dev/null "${all[$middle]##* }"; then
+            high=$middle
+        else
+            low=$((middle + 1))
+        fi
+    done
+
+    [ "$low" -lt "${#all[@]}" ] || die "no segment can be fetched"
+
+    printf '%s\n' "${all[@]:$low}" | awk '{ sum += $2 } END { print sum }'
 }
 
 

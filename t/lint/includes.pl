@@ -64,7 +64,7 @@ none('prefixes tell the layer', grep {
     my $pure = grep { $_ eq $folder } @Test::Lint::PURE;
 
     $pure ? basename($_) !~ /^live_/
-          : basename($_) !~ /^ngx_(live|stream_live|http_live)_/
+          : basename($_) !~ /^ngx_(live|stream_live|http_live)[_.]/
 } files(qr/\.[ch]$/, 'src'));
 
 done_testing();

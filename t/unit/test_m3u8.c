@@ -420,7 +420,6 @@ test_multivariant(void)
     static const char  expected[] =
         "#EXTM3U\n"
         "#EXT-X-VERSION:6\n"
-        "#EXT-X-INDEPENDENT-SEGMENTS\n"
         "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio\","
         "DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\","
         "URI=\"audio/playlist.m3u8\"\n"
@@ -450,7 +449,6 @@ test_multivariant(void)
     test_is(ok ? text : "",
             "#EXTM3U\n"
             "#EXT-X-VERSION:6\n"
-            "#EXT-X-INDEPENDENT-SEGMENTS\n"
             "#EXT-X-STREAM-INF:BANDWIDTH=2500000,AVERAGE-BANDWIDTH=2000000,"
             "CODECS=\"avc1.64001f\",RESOLUTION=1280x720,FRAME-RATE=29.970,"
             "CLOSED-CAPTIONS=NONE\n"
@@ -462,7 +460,6 @@ test_multivariant(void)
     test_is(ok ? text : "",
             "#EXTM3U\n"
             "#EXT-X-VERSION:6\n"
-            "#EXT-X-INDEPENDENT-SEGMENTS\n"
             "#EXT-X-STREAM-INF:BANDWIDTH=140000,AVERAGE-BANDWIDTH=128000,"
             "CODECS=\"mp4a.40.2\"\n"
             "audio/playlist.m3u8\n", "audio only, HLS-79");
@@ -514,7 +511,6 @@ test_multivariant_others(void)
     test_is(ok ? text : "",
             "#EXTM3U\n"
             "#EXT-X-VERSION:6\n"
-            "#EXT-X-INDEPENDENT-SEGMENTS\n"
             "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio\","
             "DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"6\","
             "URI=\"a1/playlist.m3u8\"\n"
