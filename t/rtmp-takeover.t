@@ -50,19 +50,18 @@ http {
 
     server {
         listen 127.0.0.1:%%PORT_8080%% reuseport;
-        location ~ ^/(?<app>\w+)/ {
-            return 404;
-        }
-        location ^~ /live/ { live_play live; }
-        location ^~ /impatient/ { live_play impatient; }
-        location ^~ /resume/ { live_play resume; }
+        location /live/ { live_play live; }
+        location /impatient/ { live_play impatient; }
+        location /resume/ { live_play resume; }
     }
 }
 CONF
 
 my $path = $t->clip(seconds => 3, gop => 30);
 my $tags = RTMP->can('flv_tags')->($path);
-my %clip = map { substr($_, 0, 1) => frames_of($_) } qw/ video audio /;
+my $others = RTMP->can('flv_tags')->($t->clip(seconds => 3, gop => 30,
+                                              size => '256x144'));
+my %clip = map { substr($_, 0, 1) => frames_of($_, $tags) } qw/ video audio /;
 
 $t->run();
 
@@ -327,7 +326,7 @@ sub resume {
                 qw/ source audio /;
 
     $c = start('back', app => 'resume');
-    $c->send_tags($tags);
+    $c->send_tags($others);
     finish($c);
 
     my $new = playlist($stream);
@@ -340,7 +339,8 @@ sub resume {
     is($new->{segments}[0]{msn}, 1, 'with segment 1');
 
     my ($video) = read_track($stream);
-    is_deeply($video, $clip{v}, 'the new timeline is byte-exact');
+    is_deeply($video, frames_of('video', $others),
+              'the new timeline is byte-exact');
 
     my @changed = grep { $t->get("/$_")->{body} ne $bytes{$_} } keys %bytes;
 
@@ -350,8 +350,8 @@ sub resume {
     my ($url) = map { "resume/back/source/$_->{uri}" } @{ $new->{segments} };
     my $other = $url =~ s/seg-(\w+)-/'seg-' . epoch($ended) . '-'/er;
 
-    isnt($t->get("/$url")->{body}, $bytes{$other},
-         'the same number names other bytes under the new epoch');
+    ok(length($bytes{$other}) && $t->get("/$url")->{body} ne $bytes{$other},
+       'the same number names other bytes under the new epoch');
 }
 
 
@@ -408,13 +408,13 @@ sub one_timeline {
 # --- tools --------------------------------------------------------------------
 
 sub frames_of {
-    my ($kind) = @_;
+    my ($kind, $from) = @_;
 
     my ($type, $skip) = $kind eq 'video' ? (9, 5) : (8, 2);
 
     return [ map { md5_hex(substr $_->{payload}, $skip) }
              grep { $_->{type} == $type && $_->{payload} =~ /\A.\x01/s }
-             @$tags ];
+             @$from ];
 }
 
 

@@ -42,7 +42,6 @@ http {
 
     server {
         listen 127.0.0.1:%%PORT_8080%%;
-        location ~ ^/never/ { return 404; }
         location /live/ { live_play live; }
         location /short/ { live_play short; }
         location /small/ { live_play small; }

@@ -13,6 +13,8 @@
 
 static void *ngx_live_create_conf(ngx_cycle_t *cycle);
 static char *ngx_live_init_conf(ngx_cycle_t *cycle, void *conf);
+static ngx_int_t ngx_live_check_references(ngx_cycle_t *cycle,
+    ngx_live_conf_t *lcf);
 static char *ngx_live_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static void **ngx_live_create_app_confs(ngx_conf_t *cf);
 static ngx_int_t ngx_live_init_process(ngx_cycle_t *cycle);
@@ -84,6 +86,36 @@ ngx_live_init_conf(ngx_cycle_t *cycle, void *conf)
 {
     ngx_live_conf_t *lcf = conf;
 
+    ngx_live_conf_t  *old;
+
+    if (ngx_live_check_references(cycle, lcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (!lcf->block || ngx_is_init_cycle(cycle->old_cycle)) {
+        return NGX_CONF_OK;
+    }
+
+    /* nginx would make a new zone, and all streams would be gone from it */
+
+    old = (ngx_live_conf_t *) ngx_get_conf(cycle->old_cycle->conf_ctx,
+                                           ngx_live_module);
+
+    if (old && old->block && old->zone->size != lcf->zone->size) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "\"zone\" cannot change from %uz to %uz bytes while "
+                      "nginx runs, restart it instead",
+                      old->zone->size, lcf->zone->size);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_live_check_references(ngx_cycle_t *cycle, ngx_live_conf_t *lcf)
+{
     ngx_uint_t             i, n;
     ngx_live_app_conf_t  **app;
     ngx_live_reference_t  *ref;
@@ -97,7 +129,7 @@ ngx_live_init_conf(ngx_cycle_t *cycle, void *conf)
             ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
                           "\"%V\" needs a \"live\" block in %V:%ui",
                           &ref[i].directive, &ref[i].file, ref[i].line);
-            return NGX_CONF_ERROR;
+            return NGX_ERROR;
         }
 
         if (ref[i].application.data == NULL) {
@@ -119,11 +151,11 @@ ngx_live_init_conf(ngx_cycle_t *cycle, void *conf)
                           "\"%V\" names the unknown application \"%V\" "
                           "in %V:%ui", &ref[i].directive,
                           &ref[i].application, &ref[i].file, ref[i].line);
-            return NGX_CONF_ERROR;
+            return NGX_ERROR;
         }
     }
 
-    return NGX_CONF_OK;
+    return NGX_OK;
 }
 
 

@@ -50,6 +50,7 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
     }
 
     ngx_memzero(&w->seg, sizeof(ngx_live_segment_sh_t));
+    w->shown = 0;
 
     /* pages are freed whole: no two segments share one */
     w->pos = ngx_align(w->pos, NGX_LIVE_PAGE);
@@ -277,6 +278,7 @@ ngx_live_writer_sample(ngx_live_writer_t *w)
 
     w->nsamples++;
     w->end = s->dts + s->duration;
+    w->shown = ngx_max(w->shown, w->end + s->cts);
 
     return NGX_OK;
 }
@@ -453,8 +455,17 @@ ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n, int64_t end)
                              w->sh->parts.head - 1);
 
         w->end = ngx_max(last->start + (int64_t) last->duration, end);
+
+        /* of reordered frames, the last decoded is not the last shown */
+
+        if (w->interrupted) {
+            w->end = ngx_max(w->end, w->shown);
+        }
+
         w->seg.duration = w->end - w->seg.start;
     }
+
+    w->interrupted = 0;
 
     ngx_live_writer_publish_segment(w);
 
