@@ -32,6 +32,9 @@ TEST_PACKAGES=(
     gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
     chromium fonts-liberation
     mpv rtmpdump vlc-bin vlc-plugin-base vlc-plugin-access-extra
+
+    # caches in front
+    varnish
 )
 
 DEBIAN_HEADERS=/usr/share/nginx/src

@@ -349,7 +349,7 @@ VCL
 
     my $pid = $t->spawn(Test::Live::find_program('varnishd'), qw/ -F -j none /,
         '-a', "127.0.0.1:$port", '-f', "$dir/default.vcl", '-n',
-        "$dir/varnish", qw/ -s malloc,32m -T none /);
+        "$dir/varnish", '-s', 'malloc,32m', '-T', 'none');
 
     ok($t->wait_for(sub {
         !$t->is_running($pid)

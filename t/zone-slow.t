@@ -24,7 +24,7 @@ my $t = Test::Live->new();
 
 $t->write_file_expand('nginx.conf', <<'CONF');
 %%TEST_GLOBALS%%
-worker_processes 4;
+worker_processes 5;
 events { }
 
 live {
@@ -81,12 +81,18 @@ my @readers = (
            from => 1_000_000),
 );
 
-my $stopped = reader_elsewhere('stopped worker', 'on', %busy);
+my $stopped = reader_on('stopped worker', 'on', sub { !$busy{$_[0]} });
+my $worker = $stopped->{worker};
+my $killed = reader_on('killed worker', 'on',
+                       sub { !$busy{$_[0]} && $_[0] != $worker });
 
-ok($stopped, 'a reader on a worker without publisher');
-push @readers, $stopped;
+push @readers, $stopped, $killed,
+     reader_on('stopped worker and stream ends', 'ends',
+               sub { $_[0] == $worker });
 
-kill 'STOP', $stopped->{worker};
+$t->allow_log(qr/worker process $killed->{worker} exited on signal 9/);
+kill 'STOP', $worker;
+kill 'KILL', $killed->{worker};
 
 stop_publisher('ends', 'TERM');
 stop_publisher('killed', 'KILL');
@@ -100,7 +106,7 @@ cmp_ok($kept, '>=', length $segments{on}{body},
        'what a stopped worker sends is kept (invariant 4)');
 
 read_slowly(sub { 0 }, 2);
-kill 'CONT', $stopped->{worker};
+kill 'CONT', $worker;
 read_to_the_end(30);
 
 test_reader($_) for @readers;
@@ -193,7 +199,7 @@ END {
 
     if ($t && $t->{owner} == $$) {
         kill 'KILL', values %publishers;
-        kill 'CONT', $stopped->{worker} if $stopped;
+        kill 'CONT', $worker if $worker;
     }
 
     $? = $code;
@@ -271,7 +277,8 @@ sub reader {
         read_some($self, 512);
     }
 
-    like($self->{raw}, qr{^HTTP/1.1 20[06]}, "$what: the response begins");
+    die "$what: no response: $self->{raw}\n"
+        unless $self->{raw} =~ m{^HTTP/1.1 20[06]};
     ($self->{worker}) = $self->{raw} =~ /^X-Worker: (\d+)/m;
 
     return $self;
@@ -320,21 +327,21 @@ sub tls {
 }
 
 
-# The same on a worker that is none of these.
-sub reader_elsewhere {
-    my ($what, $name, %not) = @_;
+# The same on a worker that the sub accepts.
+sub reader_on {
+    my ($what, $name, $accept) = @_;
 
-    for (1 .. 100) {
+    for (1 .. 200) {
         my $r = $t->get("/live/$name/source/playlist.m3u8");
-        next if $not{ $r->{headers}{'x-worker'} || 0 };
+        next unless $accept->($r->{headers}{'x-worker'} || 0);
 
         my $reader = reader($what, $name);
-        return $reader unless $not{$reader->{worker}};
+        return $reader if $accept->($reader->{worker});
 
         close $reader->{socket};
     }
 
-    return undef;
+    die "no worker for $what\n";
 }
 
 

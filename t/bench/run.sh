@@ -18,7 +18,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$ROOT/t/bench/conf.sh"
 . "$ROOT/t/bench/table.sh"
 
-SO=$(realpath -m "${TEST_LIVE_SO:-${BUILD_DIR:-$ROOT/build}/ngx_live_module.so}")
+SO=${TEST_LIVE_SO:-${BUILD_DIR:-$ROOT/build}/ngx_live_module.so}
+SO=$(realpath -m "$SO")
 RUNS=${BENCH_RUNS:-3}
 CASES=${BENCH_CASES:-ingest segment playlist}
 STREAMS=${BENCH_STREAMS:-50 200}
