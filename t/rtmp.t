@@ -521,7 +521,7 @@ sub codecs {
         [ 'On2 VP6', VIDEO, "\x14\x00" . 'x' x 40 ],
         [ 'Sorenson H.263', VIDEO, "\x12" . 'x' x 40 ],
         [ 'multitrack', VIDEO, "\x96\x00avc1\x00" . 'x' x 40 ],
-        [ '????', VIDEO, "\x90\x01\x7f\xff\n" . 'x' x 40 ],
+        [ '????', VIDEO, "\x90\x00\x7f\xff\n" . 'x' x 40 ],
     );
 
     for my $case (@cases) {

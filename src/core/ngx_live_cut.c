@@ -527,8 +527,7 @@ ngx_live_cut_interrupt(ngx_live_writer_t *w, int64_t end_us)
         return ngx_live_writer_close(w, 0, end);
     }
 
-    w->shown = ngx_min(w->shown, end);
-    w->interrupted = 1;
+    /* of reordered frames, the last decoded is not the last shown */
 
     shown = ngx_max(w->end, w->shown);
 

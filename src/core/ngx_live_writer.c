@@ -77,10 +77,19 @@ ngx_live_writer_begin_part(ngx_live_writer_t *w)
 
     ms = w->pub->st->part + NGX_LIVE_PART_SLACK;
     frame = live_track_clock_duration(&w->clock);
-    n = (uint64_t) ms * w->info.timescale / 1000 / ngx_max(frame, 1) + 2;
-    n = ngx_min(n, 1024);
 
-    if (w->capacity < n) {
+    if (frame < w->info.timescale / 300) {
+
+        /* nothing is known of the rate yet: room for 60 a second */
+        frame = w->info.timescale / 60;
+    }
+
+    n = (uint64_t) ms * w->info.timescale / 1000 / frame + 2;
+
+    /* what is moved here, and the frame that is arriving */
+    n = ngx_max(n, w->nsamples + 2);
+
+    if (w->allocated < n) {
         live_sample_t  *samples;
 
         size = n * sizeof(live_sample_t);
@@ -91,10 +100,11 @@ ngx_live_writer_begin_part(ngx_live_writer_t *w)
         }
 
         w->samples = samples;
-        w->capacity = n;
+        w->allocated = n;
     }
 
-    w->room = live_cmaf_header_room(w->media, w->capacity);
+    w->capacity = n;
+    w->room = live_cmaf_header_room(w->media, n);
     w->part = w->pos;
     w->pos += w->room;
     w->nsamples = 0;
@@ -455,17 +465,8 @@ ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n, int64_t end)
                              w->sh->parts.head - 1);
 
         w->end = ngx_max(last->start + (int64_t) last->duration, end);
-
-        /* of reordered frames, the last decoded is not the last shown */
-
-        if (w->interrupted) {
-            w->end = ngx_max(w->end, w->shown);
-        }
-
         w->seg.duration = w->end - w->seg.start;
     }
-
-    w->interrupted = 0;
 
     ngx_live_writer_publish_segment(w);
 

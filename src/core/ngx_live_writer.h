@@ -67,7 +67,8 @@ typedef struct {
     uint32_t                 sequence;
     live_sample_t           *samples;
     uint32_t                 nsamples;
-    uint32_t                 capacity;
+    uint32_t                 allocated;
+    uint32_t                 capacity;  /* what the header has room for */
 
     /* the frame that is arriving */
     live_sample_t            frame;
@@ -79,7 +80,6 @@ typedef struct {
     unsigned                 changed:1;     /* next_config waits for a key */
     unsigned                 open:1;        /* a segment is */
     unsigned                 arriving:1;    /* a frame is */
-    unsigned                 interrupted:1; /* the timeline, behind it */
     unsigned                 need_key:1;
 } ngx_live_writer_t;
 

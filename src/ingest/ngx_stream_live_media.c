@@ -23,6 +23,7 @@ static ngx_int_t ngx_stream_live_append(ngx_stream_live_rtmp_ctx_t *ctx,
     ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len);
 static ngx_int_t ngx_stream_live_record(ngx_stream_live_rtmp_ctx_t *ctx,
     ngx_stream_live_media_t *sm);
+static void ngx_stream_live_fourcc(u_char *dst, u_char *src);
 static ngx_int_t ngx_stream_live_refuse(ngx_stream_live_rtmp_ctx_t *ctx,
     const char *kind, const char *codec);
 
@@ -205,7 +206,7 @@ ngx_stream_live_video_tag(ngx_stream_live_rtmp_ctx_t *ctx,
         type = p[0] & 0x0f;
 
         if (type > 3 || ngx_memcmp(p + 1, "avc1", 4) != 0) {
-            ngx_cpystrn(fourcc, p + 1, 5);
+            ngx_stream_live_fourcc(fourcc, p + 1);
 
             return ngx_stream_live_refuse(ctx, "video",
                                           type > 4 ? "Enhanced RTMP multitrack"
@@ -262,7 +263,7 @@ ngx_stream_live_audio_tag(ngx_stream_live_rtmp_ctx_t *ctx,
         }
 
         if (type > 2 || ngx_memcmp(p + 1, "mp4a", 4) != 0) {
-            ngx_cpystrn(fourcc, p + 1, 5);
+            ngx_stream_live_fourcc(fourcc, p + 1);
 
             return ngx_stream_live_refuse(ctx, "audio",
                                           type > 4 ? "Enhanced RTMP multitrack"
@@ -285,6 +286,21 @@ ngx_stream_live_audio_tag(ngx_stream_live_rtmp_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+/* A text of four characters, also where some are none. */
+
+static void
+ngx_stream_live_fourcc(u_char *dst, u_char *src)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < 4; i++) {
+        dst[i] = src[i] ? src[i] : '?';
+    }
+
+    dst[4] = '\0';
 }
 
 

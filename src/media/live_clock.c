@@ -184,10 +184,13 @@ live_track_clock_duration(const live_track_clock_t *c)
 {
     int64_t  d;
 
+    if (!c->started) {
+        return 1;
+    }
+
     d = c->next - c->last;
 
-    return !c->started || d < 1 ? 1 : d > UINT32_MAX ? UINT32_MAX
-                                                     : (uint32_t) d;
+    return d < 1 ? 1 : d > UINT32_MAX ? UINT32_MAX : (uint32_t) d;
 }
 
 
