@@ -52,10 +52,10 @@ http {
 }
 CONF
 
-# of 16 MB two are for the index; a stream of these makes 600 kB a second: the
-# playlists of three list 11 MB, which fit, those of four 15 MB, which do not
+# of 16 MB two are for the index; a stream of these makes 500 kB a second: the
+# playlists of three list 10 MB, which fit, those of four 14 MB, which do not
 my $BUDGET = 14 * 1024 * 1024;
-my $FRAME = 60_000;
+my $FRAME = 50_000;
 my $WINDOW = 6;
 
 my ($record) = map { $_->{payload} }
@@ -213,7 +213,8 @@ sub test_refused {
     my $refused;
 
     start('four');
-    $t->wait_for(sub { last_msn('four') || $t->log($full) }, 20, 'stream four');
+    ok($t->wait_for(sub { last_msn('four') }, 20, 'stream four'),
+       'one more publisher is taken');
 
     ok($t->wait_for(sub {
         my $client = Test::Live::RTMP->new(port => $t->port(1935));

@@ -23,6 +23,8 @@ static ngx_uint_t ngx_live_upkeep_claim(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t **batch);
 static void ngx_live_upkeep_stream(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st);
+static void ngx_live_upkeep_tracks(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t *st);
 static ngx_uint_t ngx_live_upkeep_end(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st, uint64_t now);
 static uint64_t ngx_live_upkeep_hold(ngx_live_zone_t *zone,
@@ -146,17 +148,20 @@ done:
 static void
 ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
-    uint64_t    now;
-    ngx_uint_t  i;
+    uint64_t  now;
 
     now = ngx_live_now();
 
-    for (i = 0; i < st->ntracks; i++) {
-        ngx_live_track_release(zone, &st->tracks[i]);
+    if (st->state == NGX_LIVE_STREAM_AWAY) {
 
-        if (st->state == NGX_LIVE_STREAM_LIVE) {
-            (void) ngx_live_upkeep_track(zone, st, &st->tracks[i]);
-        }
+        /* any worker may take it over, but not in the middle of this */
+
+        ngx_shmtx_lock(&zone->shpool->mutex);
+        ngx_live_upkeep_tracks(zone, st);
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    } else {
+        ngx_live_upkeep_tracks(zone, st);
     }
 
     switch (st->state) {
@@ -189,6 +194,25 @@ ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 
         (void) ngx_live_stream_free(zone, st);
         break;
+    }
+}
+
+
+static void
+ngx_live_upkeep_tracks(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
+{
+    ngx_uint_t  i;
+
+    if (st->owner != ngx_pid) {
+        return;
+    }
+
+    for (i = 0; i < st->ntracks; i++) {
+        ngx_live_track_release(zone, &st->tracks[i]);
+
+        if (st->state != NGX_LIVE_STREAM_FREE) {
+            (void) ngx_live_upkeep_track(zone, st, &st->tracks[i]);
+        }
     }
 }
 
