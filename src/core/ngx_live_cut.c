@@ -371,6 +371,7 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
     if (pub->discontinuity && st->msn > 1) {
         b.flags = LIVE_SEGMENT_DISCONTINUITY;
         b.end_us = ngx_min(ngx_live_cut_end(pub), us);
+        b.end_us = ngx_min(b.end_us, pub->begin_us + pub->max_us);
         st->dsn++;
     }
 
@@ -470,17 +471,28 @@ ngx_live_cut_queued(ngx_live_writer_t *w, int64_t us, int64_t dts)
 static ngx_int_t
 ngx_live_cut_apply(ngx_live_writer_t *w, ngx_live_boundary_t *b, int64_t end)
 {
+    int64_t  most;
+
     if (w->open) {
 
-        if ((b->flags & LIVE_SEGMENT_DISCONTINUITY)
-            && (w->nsamples || w->seg.parts))
-        {
+        if (b->flags & LIVE_SEGMENT_DISCONTINUITY) {
             if (ngx_live_cut_interrupt(w, b->end_us) != NGX_OK) {
                 return NGX_ERROR;
             }
 
-        } else if (ngx_live_writer_close(w, w->nsamples, end) != NGX_OK) {
-            return NGX_ERROR;
+        } else {
+            most = w->seg.start + live_us_to_ticks(w->pub->max_us,
+                                                   w->info.timescale);
+
+            /* nor may a segment be too long that is a GAP (HLS-8) */
+
+            if (w->nsamples == 0 && w->seg.parts == 0 && end > most) {
+                end = live_us_to_ticks(b->us, w->info.timescale);
+            }
+
+            if (ngx_live_writer_close(w, w->nsamples, end) != NGX_OK) {
+                return NGX_ERROR;
+            }
         }
     }
 
