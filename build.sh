@@ -7,6 +7,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$root/build}
 nginx=${NGINX:-nginx}
+unset NGINX                     # nginx itself takes it for inherited sockets
 cc=${CC:-gcc}
 jobs=$(nproc)
 
@@ -788,7 +789,7 @@ cmd_bench() {
     need "${RUN_PACKAGES[@]}"
     cmd_build
     cd "$root"
-    BUILD_DIR=$build NGINX=$nginx exec t/bench/run.sh "$@"
+    BUILD_DIR=$build BENCH_NGINX=$nginx exec t/bench/run.sh "$@"
 }
 
 

@@ -183,6 +183,15 @@ ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
                                     * 1000);
     }
 
+    if (conf->window < 3 * conf->segment_max) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"window\" of application \"%V\" is %Mms, less "
+                           "than three target durations of %Mms, some players "
+                           "will stall: make it longer or set a smaller "
+                           "\"max\" of \"segment\"", &conf->name,
+                           conf->window, conf->segment_max);
+    }
+
     if (conf->window < 3 * conf->segment) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"window\" of application \"%V\" is %Mms, less "

@@ -13,7 +13,15 @@
 
 #define NGX_LIVE_SAMPLES  1024
 
+/* init segments and playlists of a stream, in two versions */
+#define NGX_LIVE_TEXTS  (48 * 1024)
 
+
+static uint64_t ngx_live_ring_slots(uint64_t n);
+static uint64_t ngx_live_track_segments(uint64_t window, uint64_t segment);
+static uint64_t ngx_live_track_parts(uint64_t window, uint64_t segments);
+static ngx_uint_t ngx_live_stream_fits(ngx_live_zone_t *zone,
+    ngx_live_app_conf_t *app);
 static ngx_int_t ngx_live_ring_create(ngx_live_zone_t *zone,
     ngx_live_ring_sh_t *ring, uint64_t n, size_t size);
 static void ngx_live_ring_free(ngx_live_zone_t *zone,
@@ -111,6 +119,10 @@ ngx_live_stream_create_locked(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
     uint64_t               now;
     ngx_live_stream_sh_t  *st, **bucket;
 
+    if (!ngx_live_stream_fits(zone, app)) {
+        return NULL;
+    }
+
     st = zone->sh->free;
 
     if (st) {
@@ -190,9 +202,8 @@ ngx_live_track_create(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
         return NULL;
     }
 
-    /* listed, then kept for another window (HLS-17), and some in passing */
-    segments = 2 * st->window / st->segment + 16;
-    parts = 2 * st->window / st->part + 2 * segments;
+    segments = ngx_live_track_segments(st->window, st->segment);
+    parts = ngx_live_track_parts(st->window, segments);
 
     t = &st->tracks[st->ntracks];
 
@@ -223,13 +234,64 @@ ngx_live_track_create(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 }
 
 
+static uint64_t
+ngx_live_ring_slots(uint64_t n)
+{
+    uint64_t  slots;
+
+    for (slots = 16; slots < n; slots *= 2) { /* void */ }
+
+    return slots;
+}
+
+
+/* Listed, then kept for another window (HLS-17), and some in passing. */
+
+static uint64_t
+ngx_live_track_segments(uint64_t window, uint64_t segment)
+{
+    return 2 * window / segment + 16;
+}
+
+
+static uint64_t
+ngx_live_track_parts(uint64_t window, uint64_t segments)
+{
+    return 2 * window / NGX_LIVE_PART + 2 * segments;
+}
+
+
+/*
+ * Is there room in the index for one more stream with video and audio?  So a
+ * publisher is refused at once and not at its first frame.
+ */
+
+static ngx_uint_t
+ngx_live_stream_fits(ngx_live_zone_t *zone, ngx_live_app_conf_t *app)
+{
+    size_t    track, need;
+    uint64_t  segments;
+
+    segments = ngx_live_track_segments(app->window, app->segment);
+
+    track = ngx_live_ring_slots(segments) * sizeof(ngx_live_segment_sh_t)
+            + ngx_live_ring_slots(ngx_live_track_parts(app->window, segments))
+              * sizeof(ngx_live_part_sh_t)
+            + ngx_live_ring_slots(NGX_LIVE_SAMPLES) * sizeof(live_sample_t);
+
+    need = sizeof(ngx_live_stream_sh_t) + 2 * track + NGX_LIVE_TEXTS;
+
+    return zone->shpool->pfree * ngx_pagesize >= need;
+}
+
+
 static ngx_int_t
 ngx_live_ring_create(ngx_live_zone_t *zone, ngx_live_ring_sh_t *ring,
     uint64_t n, size_t size)
 {
     uint64_t  slots;
 
-    for (slots = 16; slots < n; slots *= 2) { /* void */ }
+    slots = ngx_live_ring_slots(n);
 
     ring->slots = ngx_slab_alloc(zone->shpool, slots * size);
     if (ring->slots == NULL) {

@@ -34,7 +34,7 @@
 #define NGX_LIVE_MAX_HELD       64      /* retired ranges that are pinned */
 #define NGX_LIVE_MAX_DOCS       32      /* rendered texts of a stream */
 
-#define NGX_LIVE_RANGE_BITS     40      /* a track's virtual range */
+#define NGX_LIVE_RANGE_BITS     36      /* a track's virtual range */
 #define NGX_LIVE_RANGE          ((off_t) 1 << NGX_LIVE_RANGE_BITS)
 #define NGX_LIVE_MAX_RANGES     ((uint64_t) 1 << (62 - NGX_LIVE_RANGE_BITS))
 #define NGX_LIVE_PAGE           4096

@@ -7,7 +7,9 @@ RTMP_PORT=${BENCH_RTMP_PORT:-19350}
 HTTP_PORT=${BENCH_HTTP_PORT:-18080}
 STATIC_PORT=${BENCH_STATIC_PORT:-18081}
 
-NGINX=${NGINX:-$(PATH=$PATH:/usr/sbin command -v nginx || echo nginx)}
+# never exported: nginx takes a variable of this name for inherited sockets
+unset NGINX
+NGINX=${BENCH_NGINX:-$(PATH=$PATH:/usr/sbin command -v nginx || echo nginx)}
 BUILD=${BUILD_DIR:-$ROOT/build}/bench
 FLV=$BUILD/720p30.flv
 TICKS=$(getconf CLK_TCK)
