@@ -19,7 +19,7 @@
 #define NGX_STREAM_LIVE_LINGER    2000      /* ms for the peer to read why */
 
 /* media of so many ms may gather in the socket before it is read ... */
-#define NGX_STREAM_LIVE_PACE      20
+#define NGX_STREAM_LIVE_PACE      30
 /* ... and less than that waits so many ms */
 #define NGX_STREAM_LIVE_POLL      200
 #define NGX_STREAM_LIVE_MAX_PACE  65536
