@@ -274,10 +274,16 @@ sub test_room {
     my ($when) = @_;
 
     my @clients;
+    my $refusal = '';
 
     for my $n (1 .. 100) {
         my $name = "room$n";
-        my $client = eval { client('live', $name, @begin) } or last;
+        my $client = eval { client('live', $name, @begin) };
+
+        if (!$client) {
+            $refusal = $@;
+            last;
+        }
 
         push @clients, $client;
 
@@ -290,6 +296,10 @@ sub test_room {
     pop @clients if @clients && $clients[-1]->is_closed(0.02);
     cmp_ok(scalar @clients, '>=', 2, "$when: streams fit");
     note(scalar @clients . ' streams');
+
+    # at once and by its code, not at the first frame (RTMP-70)
+    like($refusal, qr/NetStream\.Publish\.Denied/,
+         "$when: one more is refused when the index is full");
 
     fetch_all("/live/room$_") for 1 .. @clients;
     $_->close() for @clients;

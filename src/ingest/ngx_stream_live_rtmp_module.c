@@ -65,7 +65,7 @@ static int ngx_stream_live_rtmp_publish(void *data,
     const live_rtmp_publish_t *p);
 static ngx_uint_t ngx_stream_live_rtmp_name(const char *name);
 static void ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx,
-    const char *app, const char *name, const char *reason);
+    const char *code, const char *name, const char *reason);
 static void ngx_stream_live_rtmp_unpublish(void *data);
 
 
@@ -780,13 +780,13 @@ ngx_stream_live_rtmp_publish(void *data, const live_rtmp_publish_t *p)
     acf = ngx_live_application(&app);
 
     if (acf == NULL) {
-        ngx_stream_live_rtmp_refuse(ctx, p->app, p->name,
-                                    "unknown application");
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName",
+                                    p->name, "unknown application");
         return LIVE_OK;
     }
 
     if (!ngx_stream_live_rtmp_name(p->name)) {
-        ngx_stream_live_rtmp_refuse(ctx, p->app, p->name,
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName", p->name,
                                     "a stream name has 1 to 128 of A-Z a-z "
                                     "0-9 . _ - and does not begin with a dot");
         return LIVE_OK;
@@ -804,12 +804,12 @@ ngx_stream_live_rtmp_publish(void *data, const live_rtmp_publish_t *p)
     {
 
     case NGX_LIVE_PUBLISH_BUSY:
-        ngx_stream_live_rtmp_refuse(ctx, p->app, p->name,
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName", p->name,
                                     "the stream is being published already");
         return LIVE_OK;
 
     case NGX_LIVE_PUBLISH_FULL:
-        ngx_stream_live_rtmp_refuse(ctx, p->app, p->name,
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.Denied", p->name,
                                     "the live zone is full");
         return LIVE_OK;
 
@@ -851,16 +851,10 @@ ngx_stream_live_rtmp_name(const char *name)
 
 
 static void
-ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx, const char *app,
+ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx, const char *code,
     const char *name, const char *reason)
 {
-    const char  *code;
-
     /* names come from the peer: no byte of theirs goes to the log as it is */
-
-    code = ctx->app && ctx->pub == NULL
-           && ngx_live_zone_percent(ngx_live_zone()) >= 95
-           ? "NetStream.Publish.Denied" : "NetStream.Publish.BadName";
 
     if (ngx_stream_live_rtmp_name(name)) {
         ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
