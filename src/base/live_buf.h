@@ -147,10 +147,14 @@ live_write_room(live_writer_t *w, size_t n)
 static inline void
 live_write(live_writer_t *w, const void *data, size_t n)
 {
-    uint8_t  *p = live_write_room(w, n);
+    if (w->error || (size_t) (w->end - w->pos) < n) {
+        w->error = 1;
+        return;
+    }
 
-    if (p && n) {
-        memcpy(p, data, n);
+    if (n) {
+        memcpy(w->pos, data, n);
+        w->pos += n;
     }
 }
 

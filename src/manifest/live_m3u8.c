@@ -1,24 +1,14 @@
 
-#include "live_m3u8.h"
-#include "live_decimal.h"
+#include "live_m3u8_write.h"
 
 
-/* 6 is what EXT-X-MAP asks for outside I-frame playlists (HLS-4). */
-#define LIVE_M3U8_HEAD            "#EXTM3U\n#EXT-X-VERSION:6\n"
-#define LIVE_M3U8_INDEPENDENT     "#EXT-X-INDEPENDENT-SEGMENTS\n"
-
-/* upper bounds: all tags and the widest numbers, see the unit test */
-#define LIVE_M3U8_HEAD_SIZE       256
-#define LIVE_M3U8_SEGMENT_SIZE    (192 + 2 * LIVE_M3U8_EPOCH_MAX)
-
-/* EXTINF counts 10 us, HLS-10 */
-#define LIVE_M3U8_EXTINF_DIGITS   5
-#define LIVE_M3U8_EXTINF_SCALE    100000
+/* EXT-X-VERSION: HLS-4 */
+#define LIVE_M3U8_VERSION_TS      3     /* EXTINF with decimals */
+#define LIVE_M3U8_VERSION         6     /* EXT-X-MAP */
+#define LIVE_M3U8_VERSION_LOW     9     /* EXT-X-SKIP */
 
 #define LIVE_M3U8_DAY_MS          86400000
 #define LIVE_M3U8_LAST_DAY        2932896       /* 9999-12-31 */
-
-#define LIVE_M3U8_MAX_FPS         1000          /* above: not a rate */
 
 
 /* The date of a day; kept from one segment to the next. */
@@ -30,46 +20,129 @@ typedef struct {
 } live_m3u8_date_t;
 
 
-static void live_m3u8_media_head(live_writer_t *w,
-    const live_m3u8_media_t *p);
-static int live_m3u8_independent(const live_m3u8_media_t *p);
-static void live_m3u8_segment(live_writer_t *w, const live_m3u8_media_t *p,
-    const live_m3u8_segment_t *seg, live_m3u8_date_t *date);
-static int live_m3u8_needs_map(const live_m3u8_media_t *p,
+static void live_m3u8_version(live_writer_t *w, const live_m3u8_media_t *p,
+    uint32_t version);
+static void live_m3u8_sequence(live_writer_t *w, const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *open);
+static uint64_t live_m3u8_first_msn(const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *open);
+static int live_m3u8_independent(const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *open);
+static void live_m3u8_discontinuity(live_writer_t *w,
     const live_m3u8_segment_t *seg);
+static void live_m3u8_map(live_writer_t *w, const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *seg, const live_m3u8_segment_t *prev);
+static void live_m3u8_start(live_writer_t *w, const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *seg, live_m3u8_date_t *date);
+static void live_m3u8_segment(live_writer_t *w, const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *seg, const char *suffix);
+static void live_m3u8_end(live_writer_t *w, const live_m3u8_media_t *p);
 static uint64_t live_m3u8_extinf(const live_m3u8_media_t *p,
     const live_m3u8_segment_t *seg);
 static int live_m3u8_fits(uint32_t target, uint32_t timescale,
     int64_t duration);
-static uint32_t live_m3u8_timescale(const live_m3u8_media_t *p,
-    const live_m3u8_segment_t *seg);
-static int64_t live_m3u8_scale(int64_t ticks, uint32_t timescale,
-    uint32_t units);
 static void live_m3u8_date_time(live_writer_t *w, live_m3u8_date_t *date,
     int64_t ms);
 static void live_m3u8_date_set(live_m3u8_date_t *date, int64_t day);
 static uint32_t live_m3u8_leap_year(uint32_t year);
 
-static void live_m3u8_audio_group(live_writer_t *w,
-    const live_m3u8_rendition_t *audio, uint32_t naudio);
-static int live_m3u8_variant(live_writer_t *w, const live_m3u8_rendition_t *v,
-    const live_m3u8_rendition_t *audio, uint32_t naudio);
-static void live_m3u8_bandwidth(live_writer_t *w,
-    const live_m3u8_rendition_t *v, const live_m3u8_rendition_t *audio,
-    uint32_t naudio);
-static void live_m3u8_codecs(live_writer_t *w, const live_m3u8_rendition_t *v,
-    const live_m3u8_rendition_t *audio, uint32_t naudio);
-static int live_m3u8_codec_is_new(const char *codecs, const char *first,
-    const live_m3u8_rendition_t *audio, uint32_t naudio);
-static void live_m3u8_picture(live_writer_t *w,
-    const live_m3u8_rendition_t *v);
+
+int
+live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p,
+    live_m3u8_delta_t *delta)
+{
+    size_t                      start;
+    uint32_t                    i, skipped;
+    live_m3u8_low_t             low;
+    live_m3u8_date_t            date;
+    live_m3u8_delta_t           cut;
+    const live_m3u8_segment_t  *seg, *prev;
+
+    if (p->timescale == 0) {
+        return LIVE_ERROR;
+    }
+
+    start = live_writer_len(w);
+    skipped = delta ? live_m3u8_skippable(p) : 0;
+    prev = NULL;
+
+    live_m3u8_low_init(&low, p);
+    live_m3u8_date_set(&date, 0);
+
+    live_m3u8_version(w, p, live_m3u8_low_latency(p) ? LIVE_M3U8_VERSION_LOW
+                                                     : LIVE_M3U8_VERSION);
+    live_m3u8_control(w, p);
+    live_m3u8_sequence(w, p, low.open);
+
+    cut.head = (uint32_t) (live_writer_len(w) - start);
+    cut.tail = cut.head;
+    cut.skipped = skipped;
+
+    for (i = 0; i < p->nsegments && !w->error; i++) {
+        seg = &p->segments[i];
+
+        if (i == skipped) {
+            cut.tail = (uint32_t) (live_writer_len(w) - start);
+        }
+
+        live_m3u8_discontinuity(w, seg);
+        live_m3u8_map(w, p, seg, prev);
+        live_m3u8_start(w, p, seg, &date);
+        live_m3u8_segment_parts(w, p, &low, i);
+        live_m3u8_segment(w, p, seg, ".m4s\n");
+
+        prev = seg;
+    }
+
+    if (low.open) {
+        live_m3u8_discontinuity(w, low.open);
+        live_m3u8_map(w, p, low.open, prev);
+        live_m3u8_start(w, p, low.open, &date);
+        live_m3u8_open_parts(w, p, &low);
+    }
+
+    live_m3u8_low_end(w, p);
+    live_m3u8_end(w, p);
+
+    if (w->error) {
+        return LIVE_OVERFLOW;
+    }
+
+    if (delta) {
+        *delta = cut;
+    }
+
+    return LIVE_OK;
+}
+
+
+size_t
+live_m3u8_media_size(uint32_t nsegments, uint32_t nparts, uint32_t nreports)
+{
+    return LIVE_M3U8_HEAD_SIZE
+           + (size_t) nsegments * LIVE_M3U8_SEGMENT_SIZE
+           + (size_t) nparts * LIVE_M3U8_PART_SIZE
+           + (size_t) nreports * LIVE_M3U8_REPORT_SIZE;
+}
 
 
 int
-live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p)
+live_m3u8_skip(live_writer_t *w, uint32_t skipped)
 {
-    uint32_t          i;
-    live_m3u8_date_t  date;
+    live_write_str(w, "#EXT-X-SKIP:SKIPPED-SEGMENTS=");
+    live_write_decimal(w, skipped);
+    live_write_u8(w, '\n');
+
+    return w->error ? LIVE_OVERFLOW : LIVE_OK;
+}
+
+
+int
+live_m3u8_ts(live_writer_t *w, const live_m3u8_media_t *p)
+{
+    uint32_t                    i;
+    live_m3u8_date_t            date;
+    const live_m3u8_segment_t  *seg;
 
     if (p->timescale == 0) {
         return LIVE_ERROR;
@@ -77,49 +150,70 @@ live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p)
 
     live_m3u8_date_set(&date, 0);
 
-    live_m3u8_media_head(w, p);
+    live_m3u8_version(w, p, LIVE_M3U8_VERSION_TS);
+    live_m3u8_sequence(w, p, NULL);
 
     for (i = 0; i < p->nsegments && !w->error; i++) {
-        live_m3u8_segment(w, p, &p->segments[i], &date);
+        seg = &p->segments[i];
+
+        live_m3u8_discontinuity(w, seg);
+        live_m3u8_start(w, p, seg, &date);
+        live_m3u8_segment(w, p, seg, ".ts\n");
     }
 
-    if (p->ended) {
-        live_write_str(w, "#EXT-X-ENDLIST\n");
-    }
+    live_m3u8_end(w, p);
 
     return w->error ? LIVE_OVERFLOW : LIVE_OK;
 }
 
 
-size_t
-live_m3u8_media_size(uint32_t n)
+/* The order of the tags is that of HLS-7. */
+static void
+live_m3u8_version(live_writer_t *w, const live_m3u8_media_t *p,
+    uint32_t version)
 {
-    return LIVE_M3U8_HEAD_SIZE + (size_t) n * LIVE_M3U8_SEGMENT_SIZE;
+    live_write_str(w, "#EXTM3U\n#EXT-X-VERSION:");
+    live_write_decimal(w, version);
+    live_write_str(w, "\n#EXT-X-TARGETDURATION:");
+    live_write_decimal(w, p->target_duration);
+    live_write_u8(w, '\n');
 }
 
 
 static void
-live_m3u8_media_head(live_writer_t *w, const live_m3u8_media_t *p)
+live_m3u8_sequence(live_writer_t *w, const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *open)
 {
-    live_write_str(w, LIVE_M3U8_HEAD "#EXT-X-TARGETDURATION:");
-    live_write_decimal(w, p->target_duration);
-
-    live_write_str(w, "\n#EXT-X-MEDIA-SEQUENCE:");
-    live_write_decimal(w, p->nsegments ? p->segments[0].msn : p->next_msn);
+    live_write_str(w, "#EXT-X-MEDIA-SEQUENCE:");
+    live_write_decimal(w, live_m3u8_first_msn(p, open));
 
     /* always: a discontinuity may leave the window at any time, HLS-20 */
     live_write_str(w, "\n#EXT-X-DISCONTINUITY-SEQUENCE:");
     live_write_decimal(w, p->discontinuity_sequence);
     live_write_u8(w, '\n');
 
-    if (live_m3u8_independent(p)) {
-        live_write_str(w, LIVE_M3U8_INDEPENDENT);
+    if (live_m3u8_independent(p, open)) {
+        live_write_str(w, "#EXT-X-INDEPENDENT-SEGMENTS\n");
     }
 }
 
 
+static uint64_t
+live_m3u8_first_msn(const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *open)
+{
+    if (p->nsegments) {
+        return p->segments[0].msn;
+    }
+
+    return open ? open->msn : p->next_msn;
+}
+
+
+/* HLS-23; the parts of the open segment are listed, so it counts as well */
 static int
-live_m3u8_independent(const live_m3u8_media_t *p)
+live_m3u8_independent(const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *open)
 {
     uint32_t  i, flags;
 
@@ -131,80 +225,92 @@ live_m3u8_independent(const live_m3u8_media_t *p)
         }
     }
 
-    return 1;
+    return open == NULL
+           || open->flags & (LIVE_SEGMENT_INDEPENDENT|LIVE_SEGMENT_GAP);
 }
 
 
 static void
-live_m3u8_segment(live_writer_t *w, const live_m3u8_media_t *p,
-    const live_m3u8_segment_t *seg, live_m3u8_date_t *date)
+live_m3u8_discontinuity(live_writer_t *w, const live_m3u8_segment_t *seg)
 {
     if (seg->flags & LIVE_SEGMENT_DISCONTINUITY) {
         live_write_str(w, "#EXT-X-DISCONTINUITY\n");
     }
+}
 
-    if (live_m3u8_needs_map(p, seg)) {
-        live_write_str(w, "#EXT-X-MAP:URI=\"init-");
-        live_write_str(w, p->epoch);
-        live_write_u8(w, '-');
-        live_write_decimal(w, seg->init);
-        live_write_str(w, ".mp4\"\n");
+
+/* HLS-19, HLS-24; prev is NULL for what is listed first */
+static void
+live_m3u8_map(live_writer_t *w, const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *seg, const live_m3u8_segment_t *prev)
+{
+    if (prev && seg->init == prev->init
+        && !(seg->flags & LIVE_SEGMENT_DISCONTINUITY))
+    {
+        return;
     }
 
+    live_write_str(w, "#EXT-X-MAP:URI=\"init-");
+    live_write_str(w, p->epoch);
+    live_write_u8(w, '-');
+    live_write_decimal(w, seg->init);
+    live_write_str(w, ".mp4\"\n");
+}
+
+
+static void
+live_m3u8_start(live_writer_t *w, const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *seg, live_m3u8_date_t *date)
+{
     live_m3u8_date_time(w, date, p->anchor_ms
                                  + live_m3u8_scale(seg->start,
                                              live_m3u8_timescale(p, seg),
                                              1000));
+}
 
+
+/* After its parts, as only then it is known whether all of it is there. */
+static void
+live_m3u8_segment(live_writer_t *w, const live_m3u8_media_t *p,
+    const live_m3u8_segment_t *seg, const char *suffix)
+{
     if (seg->flags & LIVE_SEGMENT_GAP) {
         live_write_str(w, "#EXT-X-GAP\n");
     }
 
     live_write_str(w, "#EXTINF:");
-    live_write_fixed(w, live_m3u8_extinf(p, seg), LIVE_M3U8_EXTINF_DIGITS);
+    live_write_fixed(w, live_m3u8_extinf(p, seg), LIVE_M3U8_DIGITS);
+    live_write_str(w, ",\n");
 
-    live_write_str(w, ",\nseg-");
-    live_write_str(w, p->epoch);
-    live_write_u8(w, '-');
-    live_write_decimal(w, seg->msn);
-    live_write_str(w, ".m4s\n");
+    live_m3u8_write_name(w, p, seg->msn);
+    live_write_str(w, suffix);
 }
 
 
-/* HLS-19, HLS-24 */
-static int
-live_m3u8_needs_map(const live_m3u8_media_t *p,
-    const live_m3u8_segment_t *seg)
+static void
+live_m3u8_end(live_writer_t *w, const live_m3u8_media_t *p)
 {
-    return seg == p->segments
-           || seg->flags & LIVE_SEGMENT_DISCONTINUITY
-           || seg->init != seg[-1].init;
+    if (p->ended) {
+        live_write_str(w, "#EXT-X-ENDLIST\n");
+    }
 }
 
 
-/*
- * The difference of two rounded times and not the rounded difference: where
- * segments follow each other the sum is exact at any length (HLS-10).
- */
 static uint64_t
 live_m3u8_extinf(const live_m3u8_media_t *p, const live_m3u8_segment_t *seg)
 {
-    int64_t   value, limit, start, end;
+    int64_t   value, limit;
     uint32_t  timescale;
 
     timescale = live_m3u8_timescale(p, seg);
-
-    start = live_m3u8_scale(seg->start, timescale, LIVE_M3U8_EXTINF_SCALE);
-    end = live_m3u8_scale(seg->start + seg->duration, timescale,
-                          LIVE_M3U8_EXTINF_SCALE);
-    value = end - start;
+    value = live_m3u8_span(seg->start, seg->duration, timescale);
 
     /*
      * Rounding adds less than one unit; it must not be the one that lifts
      * the value to the target duration + 0.5 s (HLS-8).
      */
-    limit = (int64_t) p->target_duration * LIVE_M3U8_EXTINF_SCALE
-            + LIVE_M3U8_EXTINF_SCALE / 2;
+    limit = (int64_t) p->target_duration * LIVE_M3U8_SECOND
+            + LIVE_M3U8_SECOND / 2;
 
     if (value == limit
         && live_m3u8_fits(p->target_duration, timescale, seg->duration))
@@ -212,7 +318,7 @@ live_m3u8_extinf(const live_m3u8_media_t *p, const live_m3u8_segment_t *seg)
         value--;
     }
 
-    return value > 0 ? (uint64_t) value : 0;
+    return (uint64_t) value;
 }
 
 
@@ -225,33 +331,6 @@ live_m3u8_fits(uint32_t target, uint32_t timescale, int64_t duration)
     rest = duration % timescale;
 
     return sec < target || (sec == target && 2 * rest < timescale);
-}
-
-
-/* A change of the codec may change the timescale of a track. */
-static uint32_t
-live_m3u8_timescale(const live_m3u8_media_t *p,
-    const live_m3u8_segment_t *seg)
-{
-    return seg->timescale ? seg->timescale : p->timescale;
-}
-
-
-/* Rounds to nearest; the split keeps long timelines from overflowing. */
-static int64_t
-live_m3u8_scale(int64_t ticks, uint32_t timescale, uint32_t units)
-{
-    int64_t  sec, rest;
-
-    sec = ticks / timescale;
-    rest = ticks % timescale;
-
-    if (rest < 0) {
-        sec--;
-        rest += timescale;
-    }
-
-    return sec * units + (rest * units + timescale / 2) / timescale;
 }
 
 
@@ -346,216 +425,4 @@ static uint32_t
 live_m3u8_leap_year(uint32_t year)
 {
     return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
-
-int
-live_m3u8_multivariant(live_writer_t *w,
-    const live_m3u8_rendition_t *video, uint32_t nvideo,
-    const live_m3u8_rendition_t *audio, uint32_t naudio)
-{
-    int       rc;
-    uint32_t  i;
-
-    if (nvideo + naudio == 0) {
-        return LIVE_ERROR;
-    }
-
-    /* that segments are independent is for each media playlist to say: there
-     * it can become untrue and true again (HLS-23) */
-    live_write_str(w, LIVE_M3U8_HEAD);
-
-    if (nvideo) {
-        live_m3u8_audio_group(w, audio, naudio);
-    }
-
-    rc = LIVE_OK;
-
-    for (i = 0; i < nvideo && rc == LIVE_OK; i++) {
-        rc = live_m3u8_variant(w, &video[i], audio, naudio);
-    }
-
-    for (i = 0; nvideo == 0 && i < naudio && rc == LIVE_OK; i++) {
-        rc = live_m3u8_variant(w, &audio[i], NULL, 0);
-    }
-
-    if (rc != LIVE_OK) {
-        return rc;
-    }
-
-    return w->error ? LIVE_OVERFLOW : LIVE_OK;
-}
-
-
-/*
- * HLS-44.  The others differ from the default in nothing that a player could
- * select by, so only the user may select them.
- */
-static void
-live_m3u8_audio_group(live_writer_t *w, const live_m3u8_rendition_t *audio,
-    uint32_t naudio)
-{
-    uint32_t  i;
-
-    for (i = 0; i < naudio; i++) {
-        live_write_str(w, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\","
-                          "NAME=\"Audio");
-
-        if (i == 0) {
-            live_write_str(w, "\",DEFAULT=YES,AUTOSELECT=YES");
-
-        } else {
-            live_write_u8(w, ' ');
-            live_write_decimal(w, i + 1);
-            live_write_str(w, "\",DEFAULT=NO,AUTOSELECT=NO");
-        }
-
-        if (audio[i].info->channels) {
-            live_write_str(w, ",CHANNELS=\"");
-            live_write_decimal(w, audio[i].info->channels);
-            live_write_u8(w, '"');
-        }
-
-        live_write_str(w, ",URI=\"");
-        live_write_str(w, audio[i].name);
-        live_write_str(w, "/playlist.m3u8\"\n");
-    }
-}
-
-
-static int
-live_m3u8_variant(live_writer_t *w, const live_m3u8_rendition_t *v,
-    const live_m3u8_rendition_t *audio, uint32_t naudio)
-{
-    if (v->bandwidth == 0) {
-        return LIVE_ERROR;
-    }
-
-    live_m3u8_bandwidth(w, v, audio, naudio);
-    live_m3u8_codecs(w, v, audio, naudio);
-
-    if (v->info->media == LIVE_MEDIA_VIDEO) {
-        live_m3u8_picture(w, v);
-    }
-
-    if (naudio) {
-        live_write_str(w, ",AUDIO=\"audio\"");
-    }
-
-    live_write_u8(w, '\n');
-    live_write_str(w, v->name);
-    live_write_str(w, "/playlist.m3u8\n");
-
-    return LIVE_OK;
-}
-
-
-/* HLS-35: of the largest combination that can be played */
-static void
-live_m3u8_bandwidth(live_writer_t *w, const live_m3u8_rendition_t *v,
-    const live_m3u8_rendition_t *audio, uint32_t naudio)
-{
-    uint32_t  i;
-    uint64_t  peak, average;
-
-    peak = 0;
-    average = 0;
-
-    for (i = 0; i < naudio; i++) {
-        if (audio[i].bandwidth > peak) {
-            peak = audio[i].bandwidth;
-        }
-
-        if (audio[i].average_bandwidth > average) {
-            average = audio[i].average_bandwidth;
-        }
-    }
-
-    live_write_str(w, "#EXT-X-STREAM-INF:BANDWIDTH=");
-    live_write_decimal(w, v->bandwidth + peak);
-
-    if (v->average_bandwidth) {
-        live_write_str(w, ",AVERAGE-BANDWIDTH=");
-        live_write_decimal(w, v->average_bandwidth + average);
-    }
-}
-
-
-/* HLS-37: each format once */
-static void
-live_m3u8_codecs(live_writer_t *w, const live_m3u8_rendition_t *v,
-    const live_m3u8_rendition_t *audio, uint32_t naudio)
-{
-    uint32_t     i;
-    const char  *codecs, *first;
-
-    first = v->info->codecs;
-
-    if (*first == '\0') {
-        return;
-    }
-
-    live_write_str(w, ",CODECS=\"");
-    live_write_str(w, first);
-
-    for (i = 0; i < naudio; i++) {
-        codecs = audio[i].info->codecs;
-
-        if (live_m3u8_codec_is_new(codecs, first, audio, i)) {
-            live_write_u8(w, ',');
-            live_write_str(w, codecs);
-        }
-    }
-
-    live_write_u8(w, '"');
-}
-
-
-static int
-live_m3u8_codec_is_new(const char *codecs, const char *first,
-    const live_m3u8_rendition_t *audio, uint32_t naudio)
-{
-    uint32_t  i;
-
-    if (*codecs == '\0' || strcmp(codecs, first) == 0) {
-        return 0;
-    }
-
-    for (i = 0; i < naudio; i++) {
-        if (strcmp(codecs, audio[i].info->codecs) == 0) {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-/* The resolution is the one to display at: with square pixels (HLS-34). */
-static void
-live_m3u8_picture(live_writer_t *w, const live_m3u8_rendition_t *v)
-{
-    uint64_t                  width;
-    const live_codec_info_t  *info;
-
-    info = v->info;
-    width = info->width;
-
-    if (info->sar_num && info->sar_den) {
-        width = (width * info->sar_num + info->sar_den / 2) / info->sar_den;
-    }
-
-    if (width && info->height) {
-        live_write_str(w, ",RESOLUTION=");
-        live_write_decimal(w, width);
-        live_write_u8(w, 'x');
-        live_write_decimal(w, info->height);
-    }
-
-    if (v->fps > 0 && v->fps < LIVE_M3U8_MAX_FPS) {
-        live_write_str(w, ",FRAME-RATE=");
-        live_write_fixed(w, (uint64_t) (v->fps * 1000 + 0.5), 3);
-    }
-
-    live_write_str(w, ",CLOSED-CAPTIONS=NONE");
 }

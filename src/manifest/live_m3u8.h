@@ -31,6 +31,37 @@ typedef struct {
 } live_m3u8_segment_t;
 
 
+/* A partial segment, EXT-X-PART; ticks of the segment that it belongs to. */
+typedef struct {
+    uint64_t        msn;            /* of its segment */
+    uint32_t        index;          /* within it, from 0 */
+    uint32_t        flags;          /* LIVE_SEGMENT_INDEPENDENT, _GAP */
+    int64_t         start;
+    int64_t         duration;
+} live_m3u8_part_t;
+
+
+/* EXT-X-RENDITION-REPORT: the newest of another media playlist (HLS-54). */
+typedef struct {
+    const char     *name;           /* folder of that playlist */
+    uint64_t        msn;            /* of its last part, or segment */
+    uint32_t        part;           /* index of its last part */
+    unsigned        parts:1;        /* there is such a part */
+} live_m3u8_report_t;
+
+
+/*
+ * How a delta update (EXT-X-SKIP, HLS-55) is made of the text: its first
+ * "head" bytes, the tag with "skipped", then all from "tail" on.  skipped is
+ * 0 when nothing can be left out: then the full playlist is the answer.
+ */
+typedef struct {
+    uint32_t        head;
+    uint32_t        tail;
+    uint32_t        skipped;
+} live_m3u8_delta_t;
+
+
 typedef struct {
     const char           *epoch;    /* token of the timeline, in every name */
     uint32_t              timescale;
@@ -44,20 +75,54 @@ typedef struct {
 
     const live_m3u8_segment_t  *segments;   /* ascending by one in msn */
     uint32_t              nsegments;
+
+    /*
+     * Low latency; all of it is ignored while part_target is 0.  A playlist
+     * that has ended lists no parts, hint or reports (HLS-29).
+     */
+    uint32_t              part_target;      /* ms, HLS-50 */
+    const live_m3u8_part_t     *parts;      /* ascending by msn and index */
+    uint32_t              nparts;           /* may be older than is listed */
+
+    /* the segment that the last parts belong to and that is not complete;
+     * its duration is not read.  NULL: no part of it exists */
+    const live_m3u8_segment_t  *open;
+
+    uint64_t              hint_msn;         /* EXT-X-PRELOAD-HINT, HLS-53 */
+    uint32_t              hint_part;
+    unsigned              hint:1;
+
+    const live_m3u8_report_t   *reports;
+    uint32_t              nreports;
 } live_m3u8_media_t;
 
 
 /*
- * Media playlist.  Names, relative to the playlist: init-EPOCH-N.mp4 and
- * seg-EPOCH-MSN.m4s.  The caller keeps every duration below the target
- * duration + 0.5 s (HLS-8); a longer one is printed as it is.  LIVE_OVERFLOW
- * when it does not fit, LIVE_ERROR without a timescale.
+ * Media playlist.  Names, relative to the playlist: init-EPOCH-N.mp4,
+ * seg-EPOCH-MSN.m4s, and seg-EPOCH-MSN.PART.m4s.  The caller keeps every
+ * duration below the target duration + 0.5 s (HLS-8); a longer one is printed
+ * as it is.  The duration of a part is never printed longer than the part
+ * target (HLS-50).  Parts are listed of segments that end within three target
+ * durations of the live edge (HLS-18).  delta may be NULL.  LIVE_OVERFLOW when
+ * it does not fit, LIVE_ERROR without a timescale.
  */
-int live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p);
+int live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p,
+    live_m3u8_delta_t *delta);
 
-/* Bytes that are enough for live_m3u8_media() of n segments, with an epoch
- * of up to LIVE_M3U8_EPOCH_MAX characters. */
-size_t live_m3u8_media_size(uint32_t n);
+/* Bytes that are enough for live_m3u8_media() of n segments, parts and
+ * reports, with an epoch and names of up to LIVE_M3U8_EPOCH_MAX characters. */
+size_t live_m3u8_media_size(uint32_t nsegments, uint32_t nparts,
+    uint32_t nreports);
+
+/* The line "#EXT-X-SKIP:SKIPPED-SEGMENTS=n" with its line feed. */
+#define LIVE_M3U8_SKIP_SIZE  64
+int live_m3u8_skip(live_writer_t *w, uint32_t skipped);
+
+/*
+ * The playlist of the same segments as muxed MPEG-TS, for players that know
+ * nothing newer: seg-EPOCH-MSN.ts, no init segment, no low latency.
+ */
+int live_m3u8_ts(live_writer_t *w, const live_m3u8_media_t *p);
 
 
 typedef struct {

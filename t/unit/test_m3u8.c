@@ -4,16 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "live_m3u8.h"
-#include "tap.h"
-
-
-#define TEST_TEXT     (64 * 1024)
-#define TEST_ANCHOR   1769860800250LL   /* 2026-01-31T12:00:00.250Z */
-
-#define TEST_D        LIVE_SEGMENT_DISCONTINUITY
-#define TEST_I        LIVE_SEGMENT_INDEPENDENT
-#define TEST_G        LIVE_SEGMENT_GAP
+#include "test_m3u8.h"
 
 
 static void test_media_golden(void);
@@ -24,16 +15,7 @@ static void test_target(void);
 static void test_drift(void);
 static void test_dates(void);
 static void test_bounds(void);
-static void test_multivariant(void);
-static void test_multivariant_others(void);
-
-static const char *test_render(const live_m3u8_media_t *p);
-static void test_is(const char *got, const char *expected, const char *name);
-static int test_count(const char *text, const char *what);
-static long test_extinf(const char *text);
-
-
-static char  test_text[TEST_TEXT];
+static void test_ts(void);
 
 
 int
@@ -47,8 +29,7 @@ main(void)
     test_drift();
     test_dates();
     test_bounds();
-    test_multivariant();
-    test_multivariant_others();
+    test_ts();
 
     return tap_done();
 }
@@ -111,7 +92,7 @@ test_media_empty(void)
 
     p.timescale = 0;
 
-    tap_ok(live_m3u8_media(&(live_writer_t) { 0 }, &p) == LIVE_ERROR,
+    tap_ok(live_m3u8_media(&(live_writer_t) { 0 }, &p, NULL) == LIVE_ERROR,
            "no timescale is an error");
 }
 
@@ -260,7 +241,7 @@ test_drift(void)
     };
 
     segs = calloc(10000, sizeof(live_m3u8_segment_t));
-    text = malloc(live_m3u8_media_size(10000) + 1);
+    text = malloc(live_m3u8_media_size(10000, 0, 0) + 1);
 
     for (k = 0; k < 4; k++) {
 
@@ -277,8 +258,8 @@ test_drift(void)
             .segments = segs, .nsegments = 10000
         };
 
-        live_writer_init(&w, text, live_m3u8_media_size(10000));
-        (void) live_m3u8_media(&w, &p);
+        live_writer_init(&w, text, live_m3u8_media_size(10000, 0, 0));
+        (void) live_m3u8_media(&w, &p, NULL);
         *w.pos = '\0';
 
         sum = 0;
@@ -371,8 +352,8 @@ test_bounds(void)
         };
     }
 
-    live_writer_init(&w, test_text, live_m3u8_media_size(3));
-    tap_ok(live_m3u8_media(&w, &p) == LIVE_OK,
+    live_writer_init(&w, test_text, live_m3u8_media_size(3, 0, 0));
+    tap_ok(live_m3u8_media(&w, &p, NULL) == LIVE_OK,
            "live_m3u8_media_size() is enough for the widest numbers");
 
     need = live_writer_len(&w);
@@ -381,211 +362,90 @@ test_bounds(void)
     for (size = 0; size < need; size++) {
         tight = malloc(size + !size);
         live_writer_init(&w, tight, size);
-        ok &= live_m3u8_media(&w, &p) == LIVE_OVERFLOW;
+        ok &= live_m3u8_media(&w, &p, NULL) == LIVE_OVERFLOW;
         free(tight);
     }
 
     tap_ok(ok, "LIVE_OVERFLOW in every smaller buffer");
 
     live_writer_init(&w, test_text, need);
-    tap_ok(live_m3u8_media(&w, &p) == LIVE_OK, "an exact buffer is enough");
+    tap_ok(live_m3u8_media(&w, &p, NULL) == LIVE_OK,
+           "an exact buffer is enough");
 }
 
 
 static void
-test_multivariant(void)
+test_ts(void)
 {
-    char           text[2048];
-    size_t         size, need;
     int            ok;
+    char           text[1024];
+    size_t         size, need;
     live_writer_t  w;
 
-    static const live_codec_info_t  avc = {
-        .codec = LIVE_CODEC_H264, .media = LIVE_MEDIA_VIDEO,
-        .timescale = 90000, .width = 1280, .height = 720,
-        .codecs = "avc1.64001f"
+    static const live_m3u8_segment_t  segs[] = {
+        { 9, 480000, 192512, 1, TEST_I|TEST_D, 0 },
+        { 10, 672512, 191488, 1, TEST_I|TEST_G, 0 },
+        { 11, 2112000, 384000, 2, TEST_I, 96000 },
     };
-    static const live_codec_info_t  aac = {
-        .codec = LIVE_CODEC_AAC, .media = LIVE_MEDIA_AUDIO,
-        .timescale = 48000, .channels = 2, .codecs = "mp4a.40.2"
-    };
+    static const live_m3u8_segment_t  open = { 12, 2496000, 0, 2, 0, 96000 };
+    static const live_m3u8_part_t  part = { 12, 0, 0, 2496000, 9600 };
+    static const live_m3u8_report_t  report = { "audio", 12, 0, 1 };
 
-    live_m3u8_rendition_t  video[] = {
-        { "video", &avc, 30000.0 / 1001, 2500000, 2000000 }
-    };
-    live_m3u8_rendition_t  audio[] = {
-        { "audio", &aac, 0, 140000, 128000 }
+    live_m3u8_media_t  p = {
+        .epoch = "a", .timescale = 48000, .target_duration = 4,
+        .discontinuity_sequence = 5, .anchor_ms = TEST_ANCHOR,
+        .segments = segs, .nsegments = 3,
+
+        /* nothing of this is printed */
+        .part_target = 500, .parts = &part, .nparts = 1, .open = &open,
+        .hint_msn = 12, .hint_part = 1, .hint = 1,
+        .reports = &report, .nreports = 1
     };
 
     static const char  expected[] =
         "#EXTM3U\n"
-        "#EXT-X-VERSION:6\n"
-        "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio\","
-        "DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\","
-        "URI=\"audio/playlist.m3u8\"\n"
-        "#EXT-X-STREAM-INF:BANDWIDTH=2640000,AVERAGE-BANDWIDTH=2128000,"
-        "CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,"
-        "FRAME-RATE=29.970,CLOSED-CAPTIONS=NONE,AUDIO=\"audio\"\n"
-        "video/playlist.m3u8\n";
+        "#EXT-X-VERSION:3\n"
+        "#EXT-X-TARGETDURATION:4\n"
+        "#EXT-X-MEDIA-SEQUENCE:9\n"
+        "#EXT-X-DISCONTINUITY-SEQUENCE:5\n"
+        "#EXT-X-INDEPENDENT-SEGMENTS\n"
+        "#EXT-X-DISCONTINUITY\n"
+        "#EXT-X-PROGRAM-DATE-TIME:2026-01-31T12:00:10.250Z\n"
+        "#EXTINF:4.01067,\n"
+        "seg-a-9.ts\n"
+        "#EXT-X-PROGRAM-DATE-TIME:2026-01-31T12:00:14.261Z\n"
+        "#EXT-X-GAP\n"
+        "#EXTINF:3.98933,\n"
+        "seg-a-10.ts\n"
+        "#EXT-X-PROGRAM-DATE-TIME:2026-01-31T12:00:22.250Z\n"
+        "#EXTINF:4.00000,\n"
+        "seg-a-11.ts\n"
+        "#EXT-X-ENDLIST\n";
 
     live_writer_init(&w, text, sizeof(text) - 1);
-    ok = live_m3u8_multivariant(&w, video, 1, audio, 1) == LIVE_OK;
+    ok = live_m3u8_ts(&w, &p) == LIVE_OK;
     *w.pos = '\0';
-    test_is(ok ? text : "", expected, "video with audio, HLS-34 to HLS-44");
+
+    tap_ok(ok && strncmp(text, expected, live_writer_len(&w)) == 0
+           && live_writer_len(&w) == strlen(expected) - 15,
+           "MPEG-TS while it lasts, HLS-4 HLS-13");
+
+    p.ended = 1;
+    live_writer_init(&w, text, sizeof(text) - 1);
+    ok = live_m3u8_ts(&w, &p) == LIVE_OK;
+    *w.pos = '\0';
+    test_is(ok ? text : "", expected, "MPEG-TS, HLS-4 HLS-7 HLS-29");
 
     need = live_writer_len(&w);
+    ok = need <= live_m3u8_media_size(3, 0, 0);
 
     for (size = 0; size < need; size++) {
         live_writer_init(&w, text, size);
-        ok &= live_m3u8_multivariant(&w, video, 1, audio, 1)
-              == LIVE_OVERFLOW;
+        ok &= live_m3u8_ts(&w, &p) == LIVE_OVERFLOW;
     }
 
     tap_ok(ok, "LIVE_OVERFLOW in every smaller buffer");
 
-    live_writer_init(&w, text, sizeof(text) - 1);
-    ok = live_m3u8_multivariant(&w, video, 1, NULL, 0) == LIVE_OK;
-    *w.pos = '\0';
-    test_is(ok ? text : "",
-            "#EXTM3U\n"
-            "#EXT-X-VERSION:6\n"
-            "#EXT-X-STREAM-INF:BANDWIDTH=2500000,AVERAGE-BANDWIDTH=2000000,"
-            "CODECS=\"avc1.64001f\",RESOLUTION=1280x720,FRAME-RATE=29.970,"
-            "CLOSED-CAPTIONS=NONE\n"
-            "video/playlist.m3u8\n", "video only");
-
-    live_writer_init(&w, text, sizeof(text) - 1);
-    ok = live_m3u8_multivariant(&w, NULL, 0, audio, 1) == LIVE_OK;
-    *w.pos = '\0';
-    test_is(ok ? text : "",
-            "#EXTM3U\n"
-            "#EXT-X-VERSION:6\n"
-            "#EXT-X-STREAM-INF:BANDWIDTH=140000,AVERAGE-BANDWIDTH=128000,"
-            "CODECS=\"mp4a.40.2\"\n"
-            "audio/playlist.m3u8\n", "audio only, HLS-79");
-
-    live_writer_init(&w, text, sizeof(text));
-    video[0].bandwidth = 0;
-    tap_ok(live_m3u8_multivariant(&w, video, 1, audio, 1) == LIVE_ERROR,
-           "no bandwidth is never published, HLS-36");
-    tap_ok(live_m3u8_multivariant(&w, NULL, 0, NULL, 0) == LIVE_ERROR,
-           "no rendition is no playlist");
-}
-
-
-static void
-test_multivariant_others(void)
-{
-    int            ok;
-    char           text[2048];
-    live_writer_t  w;
-
-    static const live_codec_info_t  dv = {
-        .media = LIVE_MEDIA_VIDEO, .width = 720, .height = 576,
-        .sar_num = 64, .sar_den = 45, .codecs = "avc1.4d401e"
-    };
-    static const live_codec_info_t  bare = {
-        .media = LIVE_MEDIA_VIDEO, .codecs = "avc1.42c00d"
-    };
-    static const live_codec_info_t  lc = {
-        .media = LIVE_MEDIA_AUDIO, .channels = 6, .codecs = "mp4a.40.2"
-    };
-    static const live_codec_info_t  he = {
-        .media = LIVE_MEDIA_AUDIO, .channels = 0, .codecs = "mp4a.40.5"
-    };
-
-    static const live_m3u8_rendition_t  video[] = {
-        { "source", &dv, 25, 1000000, 0 },
-        { "tiny", &bare, 0, 300000, 250000 }
-    };
-    static const live_m3u8_rendition_t  audio[] = {
-        { "a1", &lc, 0, 100000, 90000 },
-        { "a2", &he, 0, 48000, 40000 },
-        { "a3", &lc, 0, 200000, 80000 }
-    };
-
-    live_writer_init(&w, text, sizeof(text) - 1);
-    ok = live_m3u8_multivariant(&w, video, 2, audio, 3) == LIVE_OK;
-    *w.pos = '\0';
-
-    test_is(ok ? text : "",
-            "#EXTM3U\n"
-            "#EXT-X-VERSION:6\n"
-            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio\","
-            "DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"6\","
-            "URI=\"a1/playlist.m3u8\"\n"
-            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio 2\","
-            "DEFAULT=NO,AUTOSELECT=NO,URI=\"a2/playlist.m3u8\"\n"
-            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio 3\","
-            "DEFAULT=NO,AUTOSELECT=NO,CHANNELS=\"6\","
-            "URI=\"a3/playlist.m3u8\"\n"
-            "#EXT-X-STREAM-INF:BANDWIDTH=1200000,"
-            "CODECS=\"avc1.4d401e,mp4a.40.2,mp4a.40.5\","
-            "RESOLUTION=1024x576,FRAME-RATE=25.000,CLOSED-CAPTIONS=NONE,"
-            "AUDIO=\"audio\"\n"
-            "source/playlist.m3u8\n"
-            "#EXT-X-STREAM-INF:BANDWIDTH=500000,AVERAGE-BANDWIDTH=340000,"
-            "CODECS=\"avc1.42c00d,mp4a.40.2,mp4a.40.5\","
-            "CLOSED-CAPTIONS=NONE,AUDIO=\"audio\"\n"
-            "tiny/playlist.m3u8\n",
-            "several of each, HLS-35 HLS-37 HLS-44");
-}
-
-
-static const char *
-test_render(const live_m3u8_media_t *p)
-{
-    live_writer_t  w;
-
-    live_writer_init(&w, test_text, TEST_TEXT - 1);
-
-    if (live_m3u8_media(&w, p) != LIVE_OK) {
-        return "";
-    }
-
-    *w.pos = '\0';
-
-    return test_text;
-}
-
-
-static void
-test_is(const char *got, const char *expected, const char *name)
-{
-    if (!tap_ok(strcmp(got, expected) == 0, "%s", name)) {
-        fprintf(stderr, "--- got\n%s--- expected\n%s", got, expected);
-    }
-}
-
-
-static int
-test_count(const char *text, const char *what)
-{
-    int  n;
-
-    for (n = 0; (text = strstr(text, what)) != NULL; n++) {
-        text++;
-    }
-
-    return n;
-}
-
-
-/* The first EXTINF of a text, in units of 10 us. */
-static long
-test_extinf(const char *text)
-{
-    int   n, sec, frac;
-
-    text = strstr(text, "#EXTINF:");
-    n = 0;
-
-    if (text == NULL
-        || sscanf(text, "#EXTINF:%d.%5d,%n", &sec, &frac, &n) != 2
-        || n == 0 || text[n - 7] != '.')
-    {
-        return -1;
-    }
-
-    return (long) sec * 100000 + frac;
+    p.timescale = 0;
+    tap_ok(live_m3u8_ts(&w, &p) == LIVE_ERROR, "no timescale is an error");
 }

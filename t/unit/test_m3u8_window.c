@@ -7,17 +7,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "live_m3u8.h"
-#include "tap.h"
+#include "test_m3u8.h"
 
 
-#define TEST_TEXT     (16 * 1024)
-#define TEST_ANCHOR   1769860800250LL   /* 2026-01-31T12:00:00.250Z */
 #define TEST_MSNS     4096
-
-#define TEST_D        LIVE_SEGMENT_DISCONTINUITY
-#define TEST_I        LIVE_SEGMENT_INDEPENDENT
-#define TEST_G        LIVE_SEGMENT_GAP
 
 
 /* What the strict reader knows about a segment. */
@@ -59,17 +52,11 @@ typedef struct {
 static void test_reader_is_strict(void);
 static void test_window(void);
 
-static const char *test_render(const live_m3u8_media_t *p);
 static int test_read(test_reader_t *t, const char *text);
 static int test_read_line(test_reader_t *t, const char *line);
 static int test_read_segment(test_reader_t *t, const char *uri);
 static int test_fail(test_reader_t *t, const char *what, const char *line);
-static int test_count(const char *text, const char *what);
-static long test_extinf(const char *text);
 static long long test_parse_pdt(const char *s);
-
-
-static char  test_text[TEST_TEXT];
 
 
 int
@@ -207,23 +194,6 @@ test_window(void)
 
     free(segs);
     free(t);
-}
-
-
-static const char *
-test_render(const live_m3u8_media_t *p)
-{
-    live_writer_t  w;
-
-    live_writer_init(&w, test_text, TEST_TEXT - 1);
-
-    if (live_m3u8_media(&w, p) != LIVE_OK) {
-        return "";
-    }
-
-    *w.pos = '\0';
-
-    return test_text;
 }
 
 
@@ -423,39 +393,6 @@ test_fail(test_reader_t *t, const char *what, const char *line)
              t->versions, what, line);
 
     return 0;
-}
-
-
-static int
-test_count(const char *text, const char *what)
-{
-    int  n;
-
-    for (n = 0; (text = strstr(text, what)) != NULL; n++) {
-        text++;
-    }
-
-    return n;
-}
-
-
-/* The first EXTINF of a text, in units of 10 us. */
-static long
-test_extinf(const char *text)
-{
-    int   n, sec, frac;
-
-    text = strstr(text, "#EXTINF:");
-    n = 0;
-
-    if (text == NULL
-        || sscanf(text, "#EXTINF:%d.%5d,%n", &sec, &frac, &n) != 2
-        || n == 0 || text[n - 7] != '.')
-    {
-        return -1;
-    }
-
-    return (long) sec * 100000 + frac;
 }
 
 
