@@ -17,7 +17,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 BUILD_PACKAGES=(
     gcc libc6-dev make pkgconf
-    libavformat-dev libavcodec-dev libavutil-dev
+    libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
     libssl-dev zlib1g-dev libpcre2-dev
 )
 NGINX_PACKAGES=(nginx nginx-dev libnginx-mod-stream)

@@ -249,6 +249,13 @@ live_track_clock_map(live_track_clock_t *c, int64_t us, int64_t *ticks)
 }
 
 
+int
+live_track_clock_steady(const live_track_clock_t *c)
+{
+    return c->frame != 0 && c->misses == 0;
+}
+
+
 int64_t
 live_us_to_ticks(int64_t us, uint32_t timescale)
 {

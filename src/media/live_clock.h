@@ -99,6 +99,10 @@ int live_track_clock_map(live_track_clock_t *c, int64_t us, int64_t *ticks);
  * expected: never 0. */
 uint32_t live_track_clock_duration(const live_track_clock_t *c);
 
+/* 1 when the rate is known and the sample just mapped came on it: the next
+ * one is expected where live_track_clock_duration() says. */
+int live_track_clock_steady(const live_track_clock_t *c);
+
 /*
  * The composition offset, in ticks, of the video sample just mapped: its
  * milliseconds are as coarse as those of the timestamps, so at a steady rate
