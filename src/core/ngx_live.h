@@ -27,6 +27,7 @@ typedef struct {
 
     ngx_msec_t              segment;
     ngx_msec_t              segment_max;    /* multiple of a second */
+    ngx_msec_t              part;           /* 0: no low latency */
     ngx_msec_t              window;
     ngx_msec_t              resume;
     ngx_msec_t              publish_timeout;

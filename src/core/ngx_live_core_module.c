@@ -51,6 +51,13 @@ static ngx_command_t  ngx_live_core_commands[] = {
       0,
       NULL },
 
+    { ngx_string("part"),
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      0,
+      offsetof(ngx_live_app_conf_t, part),
+      NULL },
+
     { ngx_string("window"),
       NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
@@ -140,6 +147,7 @@ ngx_live_core_create_app_conf(ngx_conf_t *cf)
 
     acf->segment = NGX_CONF_UNSET_MSEC;
     acf->segment_max = NGX_CONF_UNSET_MSEC;
+    acf->part = NGX_CONF_UNSET_MSEC;
     acf->window = NGX_CONF_UNSET_MSEC;
     acf->resume = NGX_CONF_UNSET_MSEC;
     acf->publish_timeout = NGX_CONF_UNSET_MSEC;
@@ -163,6 +171,8 @@ ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_conf_merge_msec_value(conf->segment, prev->segment, 4000);
+    ngx_conf_merge_msec_value(conf->part, prev->part,
+                              ngx_min(500, conf->segment / 2));
     ngx_conf_merge_msec_value(conf->window, prev->window, 60000);
     ngx_conf_merge_msec_value(conf->resume, prev->resume, 60000);
     ngx_conf_merge_msec_value(conf->publish_timeout, prev->publish_timeout,
@@ -181,6 +191,16 @@ ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->segment_max = ngx_max(10000,
                                     (conf->segment * 5 / 4 + 999) / 1000
                                     * 1000);
+    }
+
+    if (conf->part
+        && (conf->part < 100 || conf->part > conf->segment / 2))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"part\" of application \"%V\" is %Mms, it must "
+                           "be 0, or 100ms to %Mms, half a segment",
+                           &conf->name, conf->part, conf->segment / 2);
+        return NGX_CONF_ERROR;
     }
 
     if (conf->window < 3 * conf->segment_max) {

@@ -18,6 +18,7 @@
 #define NGX_LIVE_CUT_WAIT    2000000    /* us */
 #define NGX_LIVE_CUT_START   1000000    /* us, for video to announce itself */
 #define NGX_LIVE_CUT_NEAR    20000      /* us, a key frame is on time */
+#define NGX_LIVE_CUT_EXACT   2000       /* us, what rounding makes */
 
 
 static ngx_int_t ngx_live_cut_video(ngx_live_publication_t *pub,
@@ -38,6 +39,13 @@ static ngx_int_t ngx_live_cut_queued(ngx_live_writer_t *w, int64_t us,
 static ngx_int_t ngx_live_cut_apply(ngx_live_writer_t *w,
     ngx_live_boundary_t *b, int64_t end);
 static ngx_int_t ngx_live_cut_part(ngx_live_writer_t *w, int64_t dts);
+static ngx_int_t ngx_live_cut_full(ngx_live_publication_t *pub,
+    ngx_live_writer_t *w);
+static ngx_uint_t ngx_live_cut_passed(ngx_live_publication_t *pub,
+    ngx_live_writer_t *w, int64_t dts);
+static void ngx_live_cut_expect(ngx_live_writer_t *w);
+static void ngx_live_cut_target(ngx_live_publication_t *pub);
+static ngx_uint_t ngx_live_cut_suits(ngx_live_writer_t *w, uint64_t ms);
 static void ngx_live_cut_begin(ngx_live_writer_t *w, int64_t dts,
     int32_t cts, ngx_live_frame_t *frame);
 static void ngx_live_cut_warn(ngx_live_publication_t *pub, int64_t us,
@@ -293,13 +301,9 @@ ngx_live_cut_audio_segment(ngx_live_publication_t *pub, ngx_live_writer_t *w,
         return ngx_live_cut_apply(w, &pub->last, dts);
     }
 
-    if (w->nsamples < w->capacity
-        && !leads && us > pub->video_us)
-    {
-        return NGX_OK;
-    }
+    /* parts of audio end where it has arrived, and video as far */
 
-    return ngx_live_cut_part(w, dts);
+    return NGX_OK;
 }
 
 
@@ -327,7 +331,149 @@ ngx_live_cut_part(ngx_live_writer_t *w, int64_t dts)
         return NGX_ERROR;
     }
 
+    ngx_live_cut_expect(w);
+
     return ngx_live_writer_begin_part(w);
+}
+
+
+ngx_int_t
+ngx_live_cut_arrived(ngx_live_publication_t *pub)
+{
+    ngx_int_t           rc;
+    ngx_uint_t          i;
+    ngx_live_writer_t  *w;
+
+    /* video first: audio follows it */
+
+    for (i = 0; i < 2; i++) {
+        w = &pub->writers[i];
+
+        do {
+            rc = ngx_live_cut_full(pub, w);
+        } while (rc == NGX_OK);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* Closes the part when it is full.  NGX_DECLINED: it is not. */
+
+static ngx_int_t
+ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
+{
+    int64_t   first, most, frame;
+    uint32_t  n;
+
+    if (!w->open || w->arriving || w->nsamples == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (w->nboundaries
+        && w->end >= live_us_to_ticks(w->boundaries[0].us, w->info.timescale))
+    {
+        /* the next frame belongs to the next segment */
+
+        if (w->media == LIVE_MEDIA_VIDEO) {
+            return NGX_DECLINED;
+        }
+
+        return ngx_live_cut_queued(w, w->boundaries[0].us, w->end);
+    }
+
+    most = (int64_t) pub->st->part * w->info.timescale / 1000;
+    frame = live_track_clock_duration(&w->clock);
+    first = w->samples[0].dts;
+
+    for (n = 1; n < w->nsamples && n < w->capacity; n++) {
+        if (w->samples[n].dts + frame - first > most) {
+            break;
+        }
+    }
+
+    if (n == w->nsamples) {
+
+        if (w->end + frame - first <= most && n < w->capacity) {
+            return NGX_DECLINED;
+        }
+
+        /* how long its last frame lasts is for the next one to tell, unless
+         * there is haste and hardly a doubt */
+
+        if (pub->st->part_target == 0 || !live_track_clock_steady(&w->clock))
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    if (w->media == LIVE_MEDIA_AUDIO
+        && !ngx_live_cut_passed(pub, w, w->samples[n - 1].dts))
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_live_writer_cut(w, n) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_live_cut_expect(w);
+
+    return NGX_OK;
+}
+
+
+/* 1 when no segment can begin before what follows a sample of audio. */
+
+static ngx_uint_t
+ngx_live_cut_passed(ngx_live_publication_t *pub, ngx_live_writer_t *w,
+    int64_t dts)
+{
+    int64_t             us, next;
+    ngx_live_writer_t  *video;
+
+    video = &pub->writers[LIVE_MEDIA_VIDEO];
+
+    if (!video->configured) {
+        return 1;
+    }
+
+    us = live_ticks_to_us(dts, w->info.timescale);
+    next = pub->video_us;
+
+    if (us - ngx_max(next, pub->begin_us) >= NGX_LIVE_CUT_WAIT) {
+        return 1;
+    }
+
+    if (live_track_clock_steady(&video->clock)) {
+        next += live_ticks_to_us(live_track_clock_duration(&video->clock),
+                                 video->info.timescale) - NGX_LIVE_CUT_EXACT;
+    }
+
+    return us < next;
+}
+
+
+/*
+ * Segments are likely to be as long as the one before: then the part after
+ * this one is the first of the next segment, which players are told (HLS-53).
+ */
+
+static void
+ngx_live_cut_expect(ngx_live_writer_t *w)
+{
+    int64_t                  us;
+    ngx_live_publication_t  *pub;
+
+    pub = w->pub;
+    us = live_ticks_to_us(w->end, w->info.timescale);
+
+    w->sh->ends = pub->length_us
+                  && us >= pub->begin_us + pub->length_us - NGX_LIVE_CUT_EXACT;
 }
 
 
@@ -358,6 +504,10 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
     b.us = us;
     b.flags = 0;
 
+    if (st->msn == 1 && st->part_target) {
+        ngx_live_cut_target(pub);
+    }
+
     /* a hole in the timestamps is not the duration of a frame (HLS-8) */
 
     if (pub->cut && us - pub->begin_us > pub->max_us) {
@@ -378,6 +528,8 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
     b.msn = st->msn++;
     b.dsn = st->dsn;
 
+    pub->length_us = (pub->cut && !b.flags) ? us - pub->begin_us : 0;
+
     pub->discontinuity = 0;
     pub->begin_us = us;
     pub->cut = 1;
@@ -392,6 +544,80 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
     }
 
     return ngx_live_cut_apply(lead, &b, dts);
+}
+
+
+/*
+ * The part target is announced once and for all (HLS-50), and parts, which are
+ * made of whole frames, may not be shorter than 85 % of it (HLS-51): where
+ * the configured one does not suit the frame rate, the next larger one that
+ * does is taken.
+ */
+
+static void
+ngx_live_cut_target(ngx_live_publication_t *pub)
+{
+    uint64_t               target, longest;
+    ngx_uint_t             i;
+    ngx_live_stream_sh_t  *st;
+
+    st = pub->st;
+    longest = st->part * 5 / 2;
+
+    for (target = st->part; target <= longest; target++) {
+
+        for (i = 0; i < 2; i++) {
+            if (!ngx_live_cut_suits(&pub->writers[i], target)) {
+                break;
+            }
+        }
+
+        if (i < 2) {
+            continue;
+        }
+
+        if (target != st->part) {
+            ngx_log_error(NGX_LOG_NOTICE, pub->log, 0,
+                          "parts are up to %uLms long, as the frame rate "
+                          "does not suit the configured %uDms",
+                          target, st->part);
+        }
+
+        st->part = target;
+        st->part_target = target;
+        return;
+    }
+}
+
+
+static ngx_uint_t
+ngx_live_cut_suits(ngx_live_writer_t *w, uint64_t ms)
+{
+    double  frame, frames;
+
+    if (!w->configured) {
+        return 1;
+    }
+
+    frame = 0;
+
+    if (w->media == LIVE_MEDIA_AUDIO) {
+        frame = 1000.0 * w->info.frame_samples / w->info.timescale;
+
+    } else if (live_track_clock_steady(&w->clock)) {
+        frame = 1000.0 * live_track_clock_duration(&w->clock)
+                / w->info.timescale;
+    }
+
+    if (frame == 0) {
+        return 1;
+    }
+
+    /* a tick may be missing at the end of a part: it is rounded down */
+
+    frames = (uint64_t) ((ms + 0.01) / frame);
+
+    return frames * frame > ms * 0.855;
 }
 
 

@@ -9,6 +9,8 @@
 #include "ngx_live.h"
 #include "ngx_live_zone.h"
 #include "ngx_live_upkeep.h"
+#include "ngx_live_notify.h"
+#include "ngx_live_make.h"
 
 
 static void *ngx_live_create_conf(ngx_cycle_t *cycle);
@@ -208,6 +210,10 @@ ngx_live_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (lcf->zone->size == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "no \"zone\" is set in the \"live\" block");
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_live_make_init_conf(cf, lcf->app_conf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -434,6 +440,12 @@ ngx_live_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    if (ngx_live_notify_init_process(lcf->zone, cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_live_make_init_process();
+
     return ngx_live_upkeep_init(lcf->zone, cycle);
 }
 
@@ -448,6 +460,8 @@ ngx_live_exit_process(ngx_cycle_t *cycle)
     if (lcf->block && (ngx_process == NGX_PROCESS_WORKER
                        || ngx_process == NGX_PROCESS_SINGLE))
     {
+        ngx_live_make_exit_process();
+        ngx_live_notify_exit_process(lcf->zone);
         ngx_live_zone_exit_process(lcf->zone);
     }
 }

@@ -34,7 +34,7 @@ ngx_int_t
 ngx_live_pin(ngx_live_zone_t *zone, ngx_live_pin_t *pin,
     ngx_live_segment_sh_t *seg)
 {
-    ngx_live_pin_track_t  *pt;
+    ngx_int_t  rc;
 
     pin->node = NULL;
 
@@ -44,16 +44,43 @@ ngx_live_pin(ngx_live_zone_t *zone, ngx_live_pin_t *pin,
         return NGX_DECLINED;
     }
 
-    pt = ngx_live_pin_track(pin->track);
-    if (pt == NULL) {
-        return NGX_ERROR;
+    rc = ngx_live_pin_range(zone, pin, seg->offset, seg->size);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    pin->lo = seg->offset;
-    pin->hi = seg->offset + seg->size;
-    pin->node = &pt->node;
+    if (ngx_live_read_segment(pin->st, pin->id, pin->track, pin->msn, seg)
+        != NGX_OK)
+    {
+        ngx_live_unpin(zone, pin);
+        return NGX_DECLINED;
+    }
 
-    ngx_queue_insert_tail(&pt->pins, &pin->queue);
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_pin_range(ngx_live_zone_t *zone, ngx_live_pin_t *pin,
+    uint64_t offset, uint64_t size)
+{
+    ngx_live_pin_track_t  *pt;
+
+    pt = (ngx_live_pin_track_t *) pin->node;
+
+    if (pt == NULL) {
+        pt = ngx_live_pin_track(pin->track);
+        if (pt == NULL) {
+            return NGX_ERROR;
+        }
+
+        pin->node = &pt->node;
+        ngx_queue_insert_tail(&pt->pins, &pin->queue);
+    }
+
+    pin->lo = offset;
+    pin->hi = offset + size;
 
     ngx_live_pin_span(zone, pt);
 
@@ -63,8 +90,8 @@ ngx_live_pin(ngx_live_zone_t *zone, ngx_live_pin_t *pin,
      */
     ngx_live_fence();
 
-    if (ngx_live_read_segment(pin->st, pin->id, pin->track, pin->msn, seg)
-        != NGX_OK)
+    if (pin->msn < ngx_live_load(&pin->track->segments.tail)
+        || ngx_live_load(&pin->st->id) != pin->id)
     {
         ngx_live_unpin(zone, pin);
         return NGX_DECLINED;

@@ -36,6 +36,17 @@ struct ngx_live_pin_s {
 
 
 /*
+ * Pins what was found of a segment, seg or one of its parts: offset and size
+ * of seg.  st, id, track and msn are set by the caller, who owns the memory
+ * of pin until ngx_live_unpin().  A pin may be pinned again with a later range
+ * of the same segment, which then takes the place of the former one; the
+ * bytes before it must have left for good.  NGX_DECLINED: the segment was
+ * retired meanwhile.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_live_pin_range(ngx_live_zone_t *zone, ngx_live_pin_t *pin,
+    uint64_t offset, uint64_t size);
+
+/*
  * Finds a segment and pins it.  st, id, track and msn are set by the caller,
  * who owns the memory of pin until ngx_live_unpin().  NGX_DECLINED: there is
  * no such segment (any more).  NGX_ERROR: no memory.

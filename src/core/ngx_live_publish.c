@@ -18,8 +18,8 @@
 
 static ngx_live_stream_sh_t *ngx_live_publish_claim(ngx_live_zone_t *zone,
     ngx_live_app_conf_t *app, ngx_str_t *name, ngx_live_publish_e *rc);
-static void ngx_live_publish_align(ngx_live_zone_t *zone,
-    ngx_live_stream_sh_t *st);
+static void ngx_live_publish_complete(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t);
 static void ngx_live_publish_gap(ngx_live_stream_sh_t *st,
     ngx_live_track_sh_t *t);
 static ngx_int_t ngx_live_publish_time(ngx_live_publication_t *pub,
@@ -158,6 +158,8 @@ ngx_live_publish_claim(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
     st->heard = now;
     st->started = now;
     st->bytes_in = 0;
+    st->expect = 0;
+    st->dirty = 0;
 
     ngx_live_store(&st->state, NGX_LIVE_STREAM_LIVE);
 
@@ -174,13 +176,17 @@ done:
  * a boundary that was never published.
  */
 
-static void
+void
 ngx_live_publish_align(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
     uint64_t                msn;
     ngx_uint_t              i;
     ngx_live_track_sh_t    *t;
     ngx_live_segment_sh_t  *seg;
+
+    for (i = 0; i < st->ntracks; i++) {
+        ngx_live_publish_complete(zone, st, &st->tracks[i]);
+    }
 
     msn = 1;
     st->dsn = 0;
@@ -214,6 +220,55 @@ ngx_live_publish_align(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
             (void) ngx_live_upkeep_track(zone, st, t);
         }
     }
+}
+
+
+/*
+ * The parts of a segment that nobody goes on with have been served: they are
+ * the segment (invariants 3 and 7).
+ */
+
+static void
+ngx_live_publish_complete(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
+    ngx_live_track_sh_t *t)
+{
+    ngx_live_part_sh_t     *first, *last;
+    ngx_live_segment_sh_t   seg;
+
+    seg = t->open;
+
+    if (t->open_msn == 0) {
+        return;
+    }
+
+    if (t->open_msn == t->segments.head && t->parts.head > seg.part
+        && t->parts.tail <= seg.part)
+    {
+        first = ngx_live_slot(&t->parts, ngx_live_part_sh_t, seg.part);
+        last = ngx_live_slot(&t->parts, ngx_live_part_sh_t,
+                             t->parts.head - 1);
+
+        seg.parts = t->parts.head - seg.part;
+        seg.offset = first->offset;
+        seg.size = last->offset + last->size - first->offset;
+        seg.start = first->start;
+        seg.duration = last->start + (int64_t) last->duration - first->start;
+        seg.flags |= first->flags & LIVE_SEGMENT_INDEPENDENT;
+        seg.published = ngx_live_now();
+
+        *ngx_live_slot(&t->segments, ngx_live_segment_sh_t,
+                       t->segments.head) = seg;
+
+        ngx_live_store(&t->segments.head, t->segments.head + 1);
+
+        if (t == ngx_live_stream_lead(st)) {
+            ngx_live_period_segment(st, t, t->segments.head - 1);
+        }
+
+        (void) ngx_live_upkeep_track(zone, st, t);
+    }
+
+    ngx_live_store(&t->open_msn, 0);
 }
 
 
@@ -334,6 +389,9 @@ ngx_live_publish_config(ngx_live_publication_t *pub, live_codec_info_t *info,
     w->configured = 1;
     w->changed = 1;
 
+    pub->st->expect = pub->writers[0].configured
+                      + pub->writers[1].configured;
+
     if (w->open && w->media == LIVE_MEDIA_VIDEO) {
         w->need_key = 1;
     }
@@ -422,7 +480,11 @@ ngx_live_publish_activate(ngx_live_writer_t *w)
 
     w->info = w->next_info;
     t->info = w->next_info;
-    w->sh->fps = fps;
+    t->fps = fps;
+
+    /* for manifests that still name it when another one is in use */
+    t->inits[t->init % NGX_LIVE_MAX_INITS].info = t->info;
+    t->inits[t->init % NGX_LIVE_MAX_INITS].fps = fps;
 
     ngx_free(w->config);
     w->config = w->next_config;
@@ -565,7 +627,11 @@ ngx_live_publish_end(ngx_live_publication_t *pub, live_media_e media,
     w->arriving = 0;
 
     if (valid) {
-        return ngx_live_writer_sample(w);
+        if (ngx_live_writer_sample(w) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        return ngx_live_cut_arrived(pub);
     }
 
     if (!pub->dropped) {
@@ -601,9 +667,43 @@ ngx_live_publish_flush(ngx_live_publication_t *pub, size_t bytes)
     pub->st->heard = ngx_live_now();
     pub->st->bytes_in += bytes;
 
-    /* what is staged needs no haste */
+    /* what is staged is written with its part */
 
     return ngx_live_writer_flush(&pub->writers[LIVE_MEDIA_VIDEO]);
+}
+
+
+ngx_uint_t
+ngx_live_publish_eager(ngx_live_publication_t *pub)
+{
+    int64_t             most, frame, lag;
+    ngx_uint_t          i;
+    ngx_live_writer_t  *w;
+
+    if (pub->st->part_target == 0) {
+        return 0;
+    }
+
+    for (i = 0; i < 2; i++) {
+        w = &pub->writers[i];
+
+        if (!w->open || w->nsamples == 0) {
+            continue;
+        }
+
+        most = (int64_t) pub->st->part * w->info.timescale / 1000;
+        frame = live_track_clock_duration(&w->clock);
+
+        /* up to NGX_LIVE_PUBLISH_LAG more may be waiting to be read */
+
+        lag = (int64_t) NGX_LIVE_PUBLISH_LAG * w->info.timescale / 1000;
+
+        if (w->end + 2 * frame + lag - w->samples[0].dts > most) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -675,6 +775,9 @@ ngx_live_publish_finish(ngx_live_publication_t *pub)
     st->deadline = ngx_live_now() + st->resume;
 
     ngx_live_store(&st->state, NGX_LIVE_STREAM_AWAY);
+
+    /* who waits for more is told that nothing comes */
+    ngx_live_render_now(pub->zone, st, NGX_LIVE_RENDER_ALL);
 }
 
 
@@ -697,7 +800,11 @@ ngx_live_publish_abandon(ngx_live_publication_t *pub)
             continue;
         }
 
-        from = ngx_align(w->open ? w->seg.offset : w->pos, NGX_LIVE_PAGE);
+        /* its parts were published, and belong to the stream */
+
+        from = w->open && w->seg.parts == 0 ? w->seg.offset
+                                            : w->open ? w->part : w->pos;
+        from = ngx_align(from, NGX_LIVE_PAGE);
 
         if (fallocate(pub->zone->fd,
                       FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE, from,

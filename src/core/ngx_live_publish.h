@@ -13,6 +13,10 @@
 #include "live_types.h"
 
 
+/* ms of media that an ingest may let gather before it reads */
+#define NGX_LIVE_PUBLISH_LAG  30
+
+
 typedef struct ngx_live_publication_s  ngx_live_publication_t;
 
 
@@ -75,6 +79,17 @@ ngx_int_t ngx_live_publish_end(ngx_live_publication_t *pub,
 /* Writes what was handed in by reference; bytes counts what the publisher
  * has sent since the last call. */
 ngx_int_t ngx_live_publish_flush(ngx_live_publication_t *pub, size_t bytes);
+
+/*
+ * Puts a stream in order that its writer has left: completes the segments
+ * that were being made with what was published of them, and gives all tracks
+ * the same number of segments; owner only.
+ */
+void ngx_live_publish_align(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st);
+
+/* 1 when the next frame is likely to complete a part: it should be read as
+ * soon as it has arrived. */
+ngx_uint_t ngx_live_publish_eager(ngx_live_publication_t *pub);
 
 /* Tells publications of this worker that have lost their stream; timer. */
 void ngx_live_publish_check(void);

@@ -1,7 +1,7 @@
 
 /*
- * Renders the playlists of a stream into the zone: by its owner, once per
- * change; readers get ready bytes.
+ * Renders the texts of a stream into the zone: by its owner, once per change
+ * and once per pass of the event loop; readers get ready bytes.
  */
 
 #ifndef _NGX_LIVE_RENDER_H_INCLUDED_
@@ -11,16 +11,45 @@
 #include "ngx_live_zone.h"
 
 
-/* The media playlist of a track. */
-void ngx_live_render_media(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
-    ngx_uint_t track);
+/* bits of docs */
+#define NGX_LIVE_RENDER_MULTIVARIANT  (1 << NGX_LIVE_DOC_MULTIVARIANT)
+#define NGX_LIVE_RENDER_MEDIA                                                 \
+    (((1 << NGX_LIVE_MAX_TRACKS) - 1) << ngx_live_doc_media(0))
+#define NGX_LIVE_RENDER_MPD           (1 << NGX_LIVE_DOC_MPD)
+#define NGX_LIVE_RENDER_TS            (1 << NGX_LIVE_DOC_TS)
+#define NGX_LIVE_RENDER_ALL                                                   \
+    (NGX_LIVE_RENDER_MULTIVARIANT|NGX_LIVE_RENDER_MEDIA                       \
+     |NGX_LIVE_RENDER_MPD|NGX_LIVE_RENDER_TS)
 
-/* The multivariant playlist, when every track that it names has one. */
-void ngx_live_render_multivariant(ngx_live_zone_t *zone,
-    ngx_live_stream_sh_t *st);
 
-/* All of them. */
-void ngx_live_render_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st);
+/*
+ * Renders these docs when the events of this pass are done, and wakes those
+ * who wait for the stream; owner only.
+ */
+void ngx_live_render_later(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
+    uint32_t docs);
+
+/* The same at once, with all that was asked for before. */
+void ngx_live_render_now(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
+    uint32_t docs);
+
+/* Takes the segments of a doc from the zone; used by the files of this only:
+ * n of them from msn on. */
+void ngx_live_render_segments(ngx_live_track_sh_t *t, uint64_t msn,
+    uint64_t n, live_m3u8_segment_t *segments);
+
+/* Publishes what was rendered; 0: it is what it was. */
+ngx_uint_t ngx_live_render_publish(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t *st, ngx_uint_t doc, live_writer_t *w,
+    ngx_live_edge_t *edge, live_m3u8_delta_t *delta);
+
+/* The DASH manifest. */
+void ngx_live_render_mpd(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st);
+
+/* Decides whether a DASH period begins with the newest segment of the track
+ * that leads; the writer calls it for each. */
+void ngx_live_period_segment(ngx_live_stream_sh_t *st,
+    ngx_live_track_sh_t *t, uint64_t msn);
 
 
 #endif /* _NGX_LIVE_RENDER_H_INCLUDED_ */

@@ -8,22 +8,21 @@
 #include "live_m3u8.h"
 
 
-/* the longest CMAF chunk that a track is cut into */
+/* the longest CMAF chunk that a track is cut into without low latency */
 #define NGX_LIVE_PART  500
 
 #define NGX_LIVE_SAMPLES  1024
 
-/* init segments and playlists of a stream, in two versions */
+/* init segments and texts of a stream that do not grow with the window */
 #define NGX_LIVE_TEXTS  (48 * 1024)
 
 
 static uint64_t ngx_live_ring_slots(uint64_t n);
 static uint64_t ngx_live_track_segments(uint64_t window, uint64_t segment);
-static uint64_t ngx_live_track_parts(uint64_t window, uint64_t segments);
+static uint64_t ngx_live_track_parts(uint64_t window, uint64_t part,
+    uint64_t segments);
 static ngx_uint_t ngx_live_stream_fits(ngx_live_zone_t *zone,
     ngx_live_app_conf_t *app);
-static ngx_int_t ngx_live_ring_create(ngx_live_zone_t *zone,
-    ngx_live_ring_sh_t *ring, uint64_t n, size_t size);
 static void ngx_live_ring_free(ngx_live_zone_t *zone,
     ngx_live_ring_sh_t *ring);
 static void ngx_live_track_free(ngx_live_zone_t *zone,
@@ -153,7 +152,8 @@ ngx_live_stream_create_locked(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
     st->resume = app->resume;
     st->target_duration = app->segment_max / 1000;
     st->segment = app->segment;
-    st->part = NGX_LIVE_PART;
+    st->part = app->part ? app->part : NGX_LIVE_PART;
+    st->part_target = app->part;
     st->msn = 1;
 
     ngx_live_epoch(st, now);
@@ -203,7 +203,7 @@ ngx_live_track_create(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
     }
 
     segments = ngx_live_track_segments(st->window, st->segment);
-    parts = ngx_live_track_parts(st->window, segments);
+    parts = ngx_live_track_parts(st->window, st->part, segments);
 
     t = &st->tracks[st->ntracks];
 
@@ -255,9 +255,9 @@ ngx_live_track_segments(uint64_t window, uint64_t segment)
 
 
 static uint64_t
-ngx_live_track_parts(uint64_t window, uint64_t segments)
+ngx_live_track_parts(uint64_t window, uint64_t part, uint64_t segments)
 {
-    return 2 * window / NGX_LIVE_PART + 2 * segments;
+    return 2 * window / part + 2 * segments;
 }
 
 
@@ -269,23 +269,31 @@ ngx_live_track_parts(uint64_t window, uint64_t segments)
 static ngx_uint_t
 ngx_live_stream_fits(ngx_live_zone_t *zone, ngx_live_app_conf_t *app)
 {
-    size_t    track, need;
-    uint64_t  segments;
+    size_t    track, text, need;
+    uint64_t  segments, parts, part, listed;
 
+    part = app->part ? app->part : NGX_LIVE_PART;
     segments = ngx_live_track_segments(app->window, app->segment);
+    parts = ngx_live_track_parts(app->window, part, segments);
 
     track = ngx_live_ring_slots(segments) * sizeof(ngx_live_segment_sh_t)
-            + ngx_live_ring_slots(ngx_live_track_parts(app->window, segments))
-              * sizeof(ngx_live_part_sh_t)
+            + ngx_live_ring_slots(parts) * sizeof(ngx_live_part_sh_t)
             + ngx_live_ring_slots(NGX_LIVE_SAMPLES) * sizeof(live_sample_t);
 
-    need = sizeof(ngx_live_stream_sh_t) + 2 * track + NGX_LIVE_TEXTS;
+    /* about 150 characters of a segment and 90 of a part, in two versions */
+
+    listed = app->part ? 3 * app->segment_max / part : 0;
+    text = 2 * (segments / 2 * 150 + listed * 90);
+
+    need = sizeof(ngx_live_stream_sh_t) + 2 * (track + text)
+           + ngx_live_ring_slots(segments) * sizeof(ngx_live_segment_sh_t)
+           + NGX_LIVE_TEXTS;
 
     return zone->shpool->pfree * ngx_pagesize >= need;
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_live_ring_create(ngx_live_zone_t *zone, ngx_live_ring_sh_t *ring,
     uint64_t n, size_t size)
 {
@@ -354,7 +362,9 @@ ngx_live_stream_free(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
         held += t->nheld;
     }
 
-    if (held) {
+    ngx_live_ts_retire(zone, st, st->ts.segments.head);
+
+    if (held || st->ts.nheld) {
         return NGX_AGAIN;
     }
 
@@ -372,6 +382,8 @@ ngx_live_stream_free(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     for (i = 0; i < st->ntracks; i++) {
         ngx_live_track_free(zone, &st->tracks[i]);
     }
+
+    ngx_live_track_free(zone, &st->ts);
 
     for (i = 0; i < 2 * NGX_LIVE_MAX_DOCS; i++) {
         text = &st->docs[i / 2].text[i % 2];
@@ -412,65 +424,6 @@ ngx_live_stream_unlink(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
-}
-
-
-ngx_live_track_sh_t *
-ngx_live_track_find(ngx_live_stream_sh_t *st, ngx_str_t *name)
-{
-    ngx_uint_t            i, n;
-    ngx_live_track_sh_t  *t;
-
-    n = ngx_min(ngx_live_load(&st->ntracks), NGX_LIVE_MAX_TRACKS);
-
-    for (i = 0; i < n; i++) {
-        t = &st->tracks[i];
-
-        if (name->len < sizeof(t->name)
-            && ngx_strncmp(t->name, name->data, name->len) == 0
-            && t->name[name->len] == '\0')
-        {
-            return t;
-        }
-    }
-
-    return NULL;
-}
-
-
-ngx_int_t
-ngx_live_read_segment(ngx_live_stream_sh_t *st, uint64_t id,
-    ngx_live_track_sh_t *t, uint64_t msn, ngx_live_segment_sh_t *seg)
-{
-    uint64_t                mask;
-    ngx_live_segment_sh_t  *slots;
-
-    if (msn >= ngx_live_load(&t->segments.head)
-        || msn < ngx_live_load(&t->segments.tail))
-    {
-        return NGX_DECLINED;
-    }
-
-    slots = ngx_live_load(&t->segments.slots);
-    mask = ngx_live_load(&t->segments.mask);
-
-    /* they are a ring while the stream is; its memory stays readable */
-
-    if (ngx_live_load(&st->id) != id) {
-        return NGX_DECLINED;
-    }
-
-    *seg = slots[msn & mask];
-
-    ngx_live_fence();
-
-    if (msn < ngx_live_load(&t->segments.tail)
-        || ngx_live_load(&st->id) != id)
-    {
-        return NGX_DECLINED;
-    }
-
-    return NGX_OK;
 }
 
 
@@ -521,149 +474,4 @@ ngx_live_init_add(ngx_live_zone_t *zone, ngx_live_track_sh_t *t, u_char *data,
     ngx_live_store(&t->init, number);
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_live_read_init(ngx_live_stream_sh_t *st, uint64_t id,
-    ngx_live_track_sh_t *t, uint32_t number, ngx_pool_t *pool,
-    ngx_str_t *data)
-{
-    ngx_live_init_sh_t  *init, copy;
-
-    init = &t->inits[number % NGX_LIVE_MAX_INITS];
-
-    if (number == 0 || ngx_live_load(&init->number) != number) {
-        return NGX_DECLINED;
-    }
-
-    copy = *init;
-
-    ngx_live_fence();
-
-    if (ngx_live_load(&init->number) != number
-        || ngx_live_load(&st->id) != id)
-    {
-        return NGX_DECLINED;
-    }
-
-    data->len = copy.len;
-    data->data = ngx_pnalloc(pool, copy.len);
-    if (data->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(data->data, copy.data, copy.len);
-
-    ngx_live_fence();
-
-    if (ngx_live_load(&init->number) != number
-        || ngx_live_load(&st->id) != id)
-    {
-        return NGX_DECLINED;
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_live_write_text(ngx_live_zone_t *zone, ngx_live_doc_sh_t *doc,
-    ngx_str_t *plain, ngx_str_t *gzipped)
-{
-    size_t               size;
-    u_char              *p;
-    ngx_live_text_sh_t  *text;
-
-    text = &doc->text[(doc->version + 1) & 1];
-    size = plain->len + gzipped->len;
-
-    /* who still reads the version before this one sees that it is too late */
-    ngx_live_fence();
-
-    if (text->size < size) {
-        p = ngx_slab_alloc(zone->shpool, ngx_align(size + size / 4, 512));
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (text->data) {
-            ngx_slab_free(zone->shpool, text->data);
-        }
-
-        text->data = p;
-        text->size = ngx_align(size + size / 4, 512);
-    }
-
-    ngx_memcpy(text->data, plain->data, plain->len);
-    ngx_memcpy(text->data + plain->len, gzipped->data, gzipped->len);
-
-    text->len = plain->len;
-    text->gzip_len = gzipped->len;
-    text->etag = ngx_crc32_long(plain->data, plain->len);
-    text->modified = ngx_time();
-
-    ngx_live_store(&doc->version, doc->version + 1);
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_live_read_text(ngx_live_stream_sh_t *st, uint64_t id, ngx_uint_t n,
-    ngx_uint_t gzip, ngx_pool_t *pool, ngx_live_text_t *text)
-{
-    size_t               skip;
-    uint64_t             version;
-    ngx_uint_t           tries;
-    ngx_live_doc_sh_t   *doc;
-    ngx_live_text_sh_t   copy;
-
-    doc = &st->docs[n];
-
-    for (tries = 0; tries < 8; tries++) {
-
-        version = ngx_live_load(&doc->version);
-
-        if (version == 0) {
-            return NGX_DECLINED;
-        }
-
-        copy = doc->text[version & 1];
-
-        ngx_live_fence();
-
-        if (ngx_live_load(&st->id) != id) {
-            return NGX_DECLINED;
-        }
-
-        if (ngx_live_load(&doc->version) != version) {
-            continue;
-        }
-
-        text->gzip = gzip && copy.gzip_len;
-        text->etag = copy.etag;
-        text->modified = copy.modified;
-        text->body.len = text->gzip ? copy.gzip_len : copy.len;
-        skip = text->gzip ? copy.len : 0;
-
-        text->body.data = ngx_pnalloc(pool, text->body.len);
-        if (text->body.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memcpy(text->body.data, copy.data + skip, text->body.len);
-
-        ngx_live_fence();
-
-        if (ngx_live_load(&st->id) != id) {
-            return NGX_DECLINED;
-        }
-
-        if (ngx_live_load(&doc->version) == version) {
-            return NGX_OK;
-        }
-    }
-
-    return NGX_ERROR;
 }

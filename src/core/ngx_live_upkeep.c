@@ -6,6 +6,7 @@
 #include "ngx_live_pin.h"
 #include "ngx_live_publish.h"
 #include "ngx_live_render.h"
+#include "ngx_live_text.h"
 
 
 #define NGX_LIVE_UPKEEP_INTERVAL  1000
@@ -24,6 +25,8 @@ static ngx_uint_t ngx_live_upkeep_claim(ngx_live_zone_t *zone,
 static void ngx_live_upkeep_stream(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st);
 static void ngx_live_upkeep_tracks(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t *st);
+static ngx_uint_t ngx_live_upkeep_left(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st);
 static ngx_uint_t ngx_live_upkeep_end(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st, uint64_t now);
@@ -48,6 +51,7 @@ ngx_int_t
 ngx_live_upkeep_init(ngx_live_zone_t *zone, ngx_cycle_t *cycle)
 {
     ngx_live_pin_init();
+    ngx_live_text_init();
 
     ngx_live_upkeep_ident.zone = zone;
     ngx_live_upkeep_ident.fd = (ngx_socket_t) -1;
@@ -75,6 +79,7 @@ ngx_live_upkeep_handler(ngx_event_t *ev)
     ngx_live_pin_check();
     ngx_live_zone_reap(zone);
     ngx_live_publish_check();
+    ngx_live_text_expire();
 
     n = ngx_live_upkeep_claim(zone, batch);
 
@@ -120,6 +125,7 @@ ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch)
                 }
 
                 st->owner = ngx_pid;
+                st->dirty = 0;
 
                 if (st->state == NGX_LIVE_STREAM_LIVE) {
                     ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
@@ -148,20 +154,33 @@ done:
 static void
 ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
-    uint64_t  now;
+    uint64_t    now;
+    ngx_uint_t  left;
 
     now = ngx_live_now();
+    left = 0;
 
     if (st->state == NGX_LIVE_STREAM_AWAY) {
 
         /* any worker may take it over, but not in the middle of this */
 
         ngx_shmtx_lock(&zone->shpool->mutex);
+
+        left = ngx_live_upkeep_left(zone, st);
         ngx_live_upkeep_tracks(zone, st);
+
         ngx_shmtx_unlock(&zone->shpool->mutex);
 
     } else {
         ngx_live_upkeep_tracks(zone, st);
+    }
+
+    if (st->owner == ngx_pid && st->state != NGX_LIVE_STREAM_FREE) {
+        ngx_live_ts_advance(zone, st);
+    }
+
+    if (left) {
+        ngx_live_render_later(zone, st, NGX_LIVE_RENDER_ALL);
     }
 
     switch (st->state) {
@@ -177,10 +196,15 @@ ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
                       (size_t) st->app_len, st->app,
                       (size_t) st->name_len, st->name);
 
-        ngx_live_render_stream(zone, st);
+        ngx_live_render_now(zone, st, NGX_LIVE_RENDER_ALL);
         break;
 
     case NGX_LIVE_STREAM_ENDED:
+
+        if (st->mpd_closing && now >= st->mpd_closing) {
+            st->mpd_closing = 0;
+            ngx_live_render_later(zone, st, NGX_LIVE_RENDER_MPD);
+        }
 
         if (now < st->deadline
             && ngx_live_zone_percent(zone) < NGX_LIVE_PRESSURE_HIGH)
@@ -195,6 +219,28 @@ ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
         (void) ngx_live_stream_free(zone, st);
         break;
     }
+}
+
+
+/* 1: a writer has died while it was making segments, they are complete now. */
+
+static ngx_uint_t
+ngx_live_upkeep_left(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
+{
+    ngx_uint_t  i;
+
+    if (st->owner != ngx_pid) {
+        return 0;
+    }
+
+    for (i = 0; i < st->ntracks; i++) {
+        if (st->tracks[i].open_msn) {
+            ngx_live_publish_align(zone, st);
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -238,6 +284,12 @@ ngx_live_upkeep_end(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
         st->deadline = st->msn > 1 ? now + 2 * st->window
                                      + st->target_duration * 1000
                                    : now;
+
+        /*
+         * Players that follow the manifest would drop its last segments if
+         * it became static at once: all have polled it once more by then.
+         */
+        st->mpd_closing = now + 2 * st->segment + 1000;
 
         ngx_live_store(&st->state, NGX_LIVE_STREAM_ENDED);
     }

@@ -7,18 +7,21 @@
 #include "live_cmaf.h"
 
 
-/* audio waits for the video next to it before it is cut */
-#define NGX_LIVE_PART_SLACK  250
-
-
 static ngx_int_t ngx_live_writer_reserve(ngx_live_writer_t *w, size_t len);
 static ngx_uint_t ngx_live_writer_evict(ngx_live_writer_t *w);
 static ngx_int_t ngx_live_writer_header(ngx_live_writer_t *w, uint32_t n);
 static void ngx_live_writer_publish_part(ngx_live_writer_t *w, uint32_t n,
     uint64_t size);
+static void ngx_live_writer_push_part(ngx_live_writer_t *w, uint64_t offset,
+    uint64_t size, int64_t start, int64_t end);
+static void ngx_live_writer_fill(ngx_live_writer_t *w, int64_t start,
+    int64_t end, uint64_t offset);
+static ngx_int_t ngx_live_writer_room(ngx_live_writer_t *w, uint32_t n);
 static void ngx_live_writer_publish_samples(ngx_live_writer_t *w, uint32_t n);
 static void ngx_live_writer_publish_segment(ngx_live_writer_t *w);
 static ngx_uint_t ngx_live_writer_bandwidth(ngx_live_writer_t *w);
+static ngx_int_t ngx_live_writer_carry(ngx_live_writer_t *w, uint32_t n,
+    ngx_live_boundary_t *b);
 
 
 void
@@ -55,6 +58,17 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
     /* pages are freed whole: no two segments share one */
     w->pos = ngx_align(w->pos, NGX_LIVE_PAGE);
 
+    if (w->sh->segments.head != b->msn) {
+
+        /* a track that begins later than the stream */
+
+        ngx_live_track_retire(pub->zone, w->sh, w->sh->segments.head);
+
+        w->sh->segments.head = b->msn;
+        w->sh->segments.tail = b->msn;
+        w->sh->listed = b->msn;
+    }
+
     w->at = *b;
     w->seg.offset = w->pos;
     w->seg.flags = b->flags;
@@ -65,6 +79,10 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
     w->seg.start = live_us_to_ticks(b->us, w->seg.timescale);
     w->open = 1;
 
+    w->sh->ends = 0;
+    w->sh->open = w->seg;
+    ngx_live_store(&w->sh->open_msn, b->msn);
+
     return ngx_live_writer_begin_part(w);
 }
 
@@ -72,10 +90,8 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
 ngx_int_t
 ngx_live_writer_begin_part(ngx_live_writer_t *w)
 {
-    size_t    size;
-    uint32_t  ms, n, frame;
+    uint32_t  n, frame;
 
-    ms = w->pub->st->part + NGX_LIVE_PART_SLACK;
     frame = live_track_clock_duration(&w->clock);
 
     if (frame < w->info.timescale / 300) {
@@ -84,23 +100,12 @@ ngx_live_writer_begin_part(ngx_live_writer_t *w)
         frame = w->info.timescale / 60;
     }
 
-    n = (uint64_t) ms * w->info.timescale / 1000 / frame + 2;
+    n = (uint64_t) w->pub->st->part * w->info.timescale / 1000 / frame + 2;
 
     /* what is moved here, and the frame that is arriving */
-    n = ngx_max(n, w->nsamples + 2);
 
-    if (w->allocated < n) {
-        live_sample_t  *samples;
-
-        size = n * sizeof(live_sample_t);
-
-        samples = realloc(w->samples, size);
-        if (samples == NULL) {
-            return NGX_ERROR;
-        }
-
-        w->samples = samples;
-        w->allocated = n;
+    if (ngx_live_writer_room(w, ngx_max(n, w->nsamples + 2)) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     w->capacity = n;
@@ -110,6 +115,27 @@ ngx_live_writer_begin_part(ngx_live_writer_t *w)
     w->nsamples = 0;
 
     return ngx_live_writer_reserve(w, 0);
+}
+
+
+static ngx_int_t
+ngx_live_writer_room(ngx_live_writer_t *w, uint32_t n)
+{
+    live_sample_t  *samples;
+
+    if (w->allocated >= n) {
+        return NGX_OK;
+    }
+
+    samples = realloc(w->samples, n * sizeof(live_sample_t));
+    if (samples == NULL) {
+        return NGX_ERROR;
+    }
+
+    w->samples = samples;
+    w->allocated = n;
+
+    return NGX_OK;
 }
 
 
@@ -250,10 +276,13 @@ ngx_live_writer_evict(ngx_live_writer_t *w)
 
     ngx_live_track_retire(w->pub->zone, victim, victim->segments.tail + 1);
 
+    /* what was made of it goes with it */
+    ngx_live_ts_advance(w->pub->zone, st);
+
     /* a playlist names only what is there */
 
     if (victim->listed != listed) {
-        ngx_live_render_media(w->pub->zone, st, victim - st->tracks);
+        ngx_live_render_now(w->pub->zone, st, NGX_LIVE_RENDER_ALL);
     }
 
     return 1;
@@ -264,6 +293,10 @@ ngx_int_t
 ngx_live_writer_sample(ngx_live_writer_t *w)
 {
     live_sample_t  *s;
+
+    if (ngx_live_writer_room(w, w->nsamples + 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     s = &w->samples[w->nsamples];
 
@@ -330,10 +363,9 @@ ngx_live_writer_part(ngx_live_writer_t *w, uint32_t n, int64_t end)
         return NGX_ERROR;
     }
 
-    ngx_live_writer_publish_part(w, n, size);
     ngx_live_writer_publish_samples(w, n);
+    ngx_live_writer_publish_part(w, n, size);
 
-    w->seg.parts++;
     w->seg.size = w->part + size - w->seg.offset;
     w->nsamples -= n;
 
@@ -375,8 +407,74 @@ ngx_live_writer_header(ngx_live_writer_t *w, uint32_t n)
 }
 
 
+/*
+ * Announced is no more than the part target (HLS-50): the rest of a sample
+ * that lasts longer is a gap, which has a number but no media.
+ */
+
 static void
 ngx_live_writer_publish_part(ngx_live_writer_t *w, uint32_t n, uint64_t size)
+{
+    int64_t  start, end, most;
+
+    start = w->samples[0].dts;
+    end = w->end;
+
+    if (w->pub->st->part_target) {
+        most = (int64_t) w->pub->st->part_target * w->info.timescale / 1000;
+        end = ngx_min(end, start + most);
+    }
+
+    ngx_live_writer_push_part(w, w->part, size, start, end);
+
+    if (w->samples[0].flags & LIVE_SAMPLE_KEY) {
+        ngx_live_slot(&w->sh->parts, ngx_live_part_sh_t, w->sh->parts.head)
+            ->flags = LIVE_SEGMENT_INDEPENDENT;
+    }
+
+    ngx_live_store(&w->sh->parts.head, w->sh->parts.head + 1);
+
+    ngx_live_writer_fill(w, end, w->end, w->part + size);
+
+    if (w->pub->st->part_target) {
+        ngx_live_render_later(w->pub->zone, w->pub->st,
+                              NGX_LIVE_RENDER_MEDIA);
+    }
+}
+
+
+/* Gaps from start to end, behind the bytes that end at offset. */
+
+static void
+ngx_live_writer_fill(ngx_live_writer_t *w, int64_t start, int64_t end,
+    uint64_t offset)
+{
+    int64_t  next, most;
+
+    most = (int64_t) w->pub->st->part_target * w->info.timescale / 1000;
+
+    if (most == 0) {
+        return;
+    }
+
+    for ( /* void */ ; start < end; start = next) {
+        next = ngx_min(end, start + most);
+
+        ngx_live_writer_push_part(w, offset, 0, start, next);
+
+        ngx_live_slot(&w->sh->parts, ngx_live_part_sh_t, w->sh->parts.head)
+            ->flags = LIVE_SEGMENT_GAP;
+
+        ngx_live_store(&w->sh->parts.head, w->sh->parts.head + 1);
+    }
+}
+
+
+/* Fills the next record; the caller publishes it. */
+
+static void
+ngx_live_writer_push_part(ngx_live_writer_t *w, uint64_t offset,
+    uint64_t size, int64_t start, int64_t end)
 {
     ngx_live_part_sh_t  *part;
     ngx_live_ring_sh_t  *ring;
@@ -396,16 +494,13 @@ ngx_live_writer_publish_part(ngx_live_writer_t *w, uint32_t n, uint64_t size)
 
     part = ngx_live_slot(ring, ngx_live_part_sh_t, ring->head);
 
-    part->offset = w->part;
+    part->offset = offset;
     part->size = size;
     part->msn = w->at.msn;
-    part->index = w->seg.parts;
-    part->start = w->samples[0].dts;
-    part->duration = w->end - part->start;
-    part->flags = (w->samples[0].flags & LIVE_SAMPLE_KEY)
-                  ? LIVE_SEGMENT_INDEPENDENT : 0;
-
-    ngx_live_store(&ring->head, ring->head + 1);
+    part->index = w->seg.parts++;
+    part->start = start;
+    part->duration = end - start;
+    part->flags = 0;
 }
 
 
@@ -465,7 +560,14 @@ ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n, int64_t end)
         last = ngx_live_slot(&w->sh->parts, ngx_live_part_sh_t,
                              w->sh->parts.head - 1);
 
-        w->end = ngx_max(last->start + (int64_t) last->duration, end);
+        w->end = last->start + (int64_t) last->duration;
+
+        if (end > w->end) {
+            ngx_live_writer_fill(w, w->end, end,
+                                 w->seg.offset + w->seg.size);
+            w->end = end;
+        }
+
         w->seg.duration = w->end - w->seg.start;
     }
 
@@ -478,7 +580,7 @@ ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n, int64_t end)
 static void
 ngx_live_writer_publish_segment(ngx_live_writer_t *w)
 {
-    ngx_uint_t              again;
+    uint32_t                docs;
     ngx_live_ring_sh_t     *ring;
     ngx_live_stream_sh_t   *st;
     ngx_live_publication_t *pub;
@@ -487,36 +589,26 @@ ngx_live_writer_publish_segment(ngx_live_writer_t *w)
     st = pub->st;
     ring = &w->sh->segments;
 
-    if (ring->head != w->at.msn) {
-
-        /* a track that begins later than the stream */
-
-        ngx_live_track_retire(pub->zone, w->sh, ring->head);
-
-        ring->head = w->at.msn;
-        ring->tail = w->at.msn;
-        w->sh->listed = w->at.msn;
-    }
-
     w->seg.published = ngx_live_now();
 
     *ngx_live_slot(ring, ngx_live_segment_sh_t, ring->head) = w->seg;
 
     ngx_live_store(&ring->head, ring->head + 1);
+    ngx_live_store(&w->sh->open_msn, 0);
 
-    again = ngx_live_writer_bandwidth(w);
+    docs = NGX_LIVE_RENDER_MEDIA|NGX_LIVE_RENDER_TS|NGX_LIVE_RENDER_MPD;
+
+    if (ngx_live_writer_bandwidth(w)) {
+        docs |= NGX_LIVE_RENDER_MULTIVARIANT;
+    }
+
+    if (w->sh == ngx_live_stream_lead(st)) {
+        ngx_live_period_segment(st, w->sh, ring->head - 1);
+    }
 
     (void) ngx_live_upkeep_track(pub->zone, st, w->sh);
 
-    if (st->docs[ngx_live_doc_media(w->index)].version == 0) {
-        again = 1;
-    }
-
-    ngx_live_render_media(pub->zone, st, w->index);
-
-    if (again) {
-        ngx_live_render_multivariant(pub->zone, st);
-    }
+    ngx_live_render_later(pub->zone, st, docs);
 }
 
 
@@ -571,6 +663,35 @@ ngx_int_t
 ngx_live_writer_split(ngx_live_writer_t *w, uint32_t n,
     ngx_live_boundary_t *b)
 {
+    return ngx_live_writer_carry(w, n, b);
+}
+
+
+ngx_int_t
+ngx_live_writer_cut(ngx_live_writer_t *w, uint32_t n)
+{
+    if (n == w->nsamples && !w->arriving) {
+
+        if (ngx_live_writer_part(w, n, w->end) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        return ngx_live_writer_begin_part(w);
+    }
+
+    return ngx_live_writer_carry(w, n, NULL);
+}
+
+
+/*
+ * Ends the part, with b also the segment, with n samples; what is behind them
+ * in the log goes behind the next header.
+ */
+
+static ngx_int_t
+ngx_live_writer_carry(ngx_live_writer_t *w, uint32_t n,
+    ngx_live_boundary_t *b)
+{
     size_t     len;
     u_char    *buf;
     int64_t    end;
@@ -601,14 +722,27 @@ ngx_live_writer_split(ngx_live_writer_t *w, uint32_t n,
         goto done;
     }
 
-    if (ngx_live_writer_close(w, n, end) != NGX_OK) {
-        goto done;
-    }
+    if (b) {
+        if (ngx_live_writer_close(w, n, end) != NGX_OK) {
+            goto done;
+        }
 
-    w->pos = n || w->seg.parts ? from : w->seg.offset;
+        w->pos = n || w->seg.parts ? from : w->seg.offset;
 
-    if (ngx_live_writer_open(w, b) != NGX_OK) {
-        goto done;
+        if (ngx_live_writer_open(w, b) != NGX_OK) {
+            goto done;
+        }
+
+    } else {
+        if (ngx_live_writer_part(w, n, end) != NGX_OK) {
+            goto done;
+        }
+
+        w->pos = from;
+
+        if (ngx_live_writer_begin_part(w) != NGX_OK) {
+            goto done;
+        }
     }
 
     delta = w->pos - from;
@@ -626,9 +760,12 @@ ngx_live_writer_split(ngx_live_writer_t *w, uint32_t n,
     }
 
     if (moved) {
-        w->seg.start = w->samples[0].dts;
-        w->seg.flags |= LIVE_SEGMENT_INDEPENDENT;
         w->end = w->samples[moved - 1].dts + w->samples[moved - 1].duration;
+
+        if (b) {
+            w->seg.start = w->samples[0].dts;
+            w->seg.flags |= LIVE_SEGMENT_INDEPENDENT;
+        }
     }
 
     w->frame.offset += delta;

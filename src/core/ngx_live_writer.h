@@ -99,6 +99,7 @@ struct ngx_live_publication_s {
     int64_t                  segment_us;
     int64_t                  max_us;
     int64_t                  begin_us;  /* of the segment of the lead */
+    int64_t                  length_us; /* of the one before it; 0 unknown */
     int64_t                  video_us;  /* the newest video frame */
     int64_t                  first_us;  /* the first frame of any kind */
     int64_t                  newest_us;
@@ -167,12 +168,23 @@ ngx_int_t ngx_live_writer_split(ngx_live_writer_t *w, uint32_t n,
     ngx_live_boundary_t *b);
 
 
+/* Closes the open part with its first n samples, n > 0, and begins the next
+ * one with the rest, which is moved there. */
+ngx_int_t ngx_live_writer_cut(ngx_live_writer_t *w, uint32_t n);
+
+
 /* Puts the codec record of a writer in use: a new init segment. */
 ngx_int_t ngx_live_publish_activate(ngx_live_writer_t *w);
 
 /* Opens the segments that other tracks have opened already, for a track that
  * nothing comes for. */
 ngx_int_t ngx_live_cut_laggards(ngx_live_publication_t *pub, int64_t us);
+
+/*
+ * A frame has arrived whole: closes what cannot take another one, without
+ * waiting for the next frame where the rate is steady.
+ */
+ngx_int_t ngx_live_cut_arrived(ngx_live_publication_t *pub);
 
 /* The frame is placed: boundaries, parts.  As ngx_live_publish_begin(). */
 ngx_int_t ngx_live_cut_frame(ngx_live_publication_t *pub,

@@ -7,11 +7,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sys/mman.h>
+#include <sys/eventfd.h>
 #include "ngx_live.h"
 #include "ngx_live_zone.h"
 
 
 static ngx_int_t ngx_live_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+static ngx_int_t ngx_live_zone_events(ngx_live_zone_t *zone,
+    ngx_log_t *log);
 static void ngx_live_zone_clear_slot(ngx_live_zone_t *zone, ngx_uint_t slot);
 static void ngx_live_track_free_range(ngx_live_zone_t *zone,
     ngx_live_track_sh_t *t, uint64_t offset, uint64_t len);
@@ -64,6 +67,7 @@ ngx_live_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         zone->sh = old->sh;
         zone->fd = old->fd;
         zone->file.fd = zone->fd;
+        ngx_memcpy(zone->events, old->events, sizeof(zone->events));
 
         return NGX_OK;
     }
@@ -88,6 +92,31 @@ ngx_live_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     }
 
     zone->file.fd = zone->fd;
+
+    return ngx_live_zone_events(zone, shm_zone->shm.log);
+}
+
+
+/*
+ * One for each worker slot at once: workers inherit what the master has when
+ * they begin, and an old one must be able to wake those of a later cycle.
+ */
+
+static ngx_int_t
+ngx_live_zone_events(ngx_live_zone_t *zone, ngx_log_t *log)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_LIVE_MAX_WORKERS; i++) {
+
+        zone->events[i] = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+
+        if (zone->events[i] == -1) {
+            ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
+                          "eventfd() of the live zone failed");
+            return NGX_ERROR;
+        }
+    }
 
     return NGX_OK;
 }
@@ -210,6 +239,8 @@ ngx_live_zone_clear_slot(ngx_live_zone_t *zone, ngx_uint_t slot)
             for (n = 0; n < st->ntracks; n++) {
                 ngx_live_store(&st->tracks[n].pins[slot].hi, 0);
             }
+
+            ngx_live_store(&st->ts.pins[slot].hi, 0);
         }
     }
 }

@@ -20,9 +20,10 @@
 #include <ngx_core.h>
 #include "ngx_live.h"
 #include "live_types.h"
+#include "live_m3u8.h"
 
 
-#define NGX_LIVE_LAYOUT         1       /* of all shared structures */
+#define NGX_LIVE_LAYOUT         2       /* of all shared structures */
 
 #define NGX_LIVE_MAX_WORKERS    128     /* of old and new cycles together */
 #define NGX_LIVE_MAX_TRACKS     12      /* of one stream */
@@ -32,7 +33,10 @@
 #define NGX_LIVE_MAX_INITS      8       /* init segments kept of a track */
 #define NGX_LIVE_MAX_CONFIG     4096    /* bytes of a codec record */
 #define NGX_LIVE_MAX_HELD       64      /* retired ranges that are pinned */
-#define NGX_LIVE_MAX_DOCS       32      /* rendered texts of a stream */
+#define NGX_LIVE_MAX_DOCS       19      /* rendered texts of a stream */
+#define NGX_LIVE_MAX_THUMBS     4       /* widths of thumbnails kept */
+#define NGX_LIVE_MAX_PERIODS    32      /* of DASH, in the window */
+#define NGX_LIVE_CHANGED        4096    /* bits, hashed ids of streams */
 
 #define NGX_LIVE_RANGE_BITS     36      /* a track's virtual range */
 #define NGX_LIVE_RANGE          ((off_t) 1 << NGX_LIVE_RANGE_BITS)
@@ -71,9 +75,14 @@ typedef struct {
     uint64_t                dsn;            /* discontinuities up to it */
     uint64_t                published;      /* Unix time, ms */
     uint64_t                unlisted;       /* the same; 0 while listed */
+    ngx_pid_t               maker;          /* MPEG-TS: who makes it now */
 } ngx_live_segment_sh_t;
 
 
+/*
+ * flags: LIVE_SEGMENT_INDEPENDENT, LIVE_SEGMENT_GAP.  A gap has no bytes: it
+ * stands for time within a sample that is longer than the part target.
+ */
 typedef struct {
     uint64_t                offset;
     uint64_t                msn;
@@ -101,6 +110,8 @@ typedef struct {
     uint32_t                number;         /* from 1; 0: unused */
     uint32_t                len;
     u_char                 *data;
+    live_codec_info_t       info;           /* owner only */
+    double                  fps;
 } ngx_live_init_sh_t;
 
 
@@ -126,6 +137,12 @@ typedef struct {
     ngx_live_ring_sh_t      parts;
     ngx_live_ring_sh_t      samples;
 
+    /* the segment that is being written, valid while open_msn is not 0: what
+     * completes it when its writer dies */
+    ngx_live_segment_sh_t   open;
+    uint64_t                open_msn;
+    uint32_t                ends;           /* with its last part, likely */
+
     ngx_live_init_sh_t      inits[NGX_LIVE_MAX_INITS];
     uint32_t                init;           /* number of the newest */
 
@@ -144,17 +161,28 @@ typedef struct {
 } ngx_live_track_sh_t;
 
 
+/* What a media playlist lists (HLS-59). */
+typedef struct {
+    uint64_t                msn;            /* behind its last segment: L+1 */
+    uint32_t                parts;          /* of msn, 0: none */
+    uint32_t                last_parts;     /* of msn - 1 */
+    uint32_t                ended;
+    uint32_t                part_target;    /* ms; 0: no low latency */
+} ngx_live_edge_t;
+
+
 /*
  * A rendered text in two buffers that are written in turn: buffer version & 1
  * is valid.  A reader that finds another version after copying tries again.
  */
 typedef struct {
-    u_char                 *data;           /* plain, then gzipped */
+    u_char                 *data;
     uint32_t                size;
     uint32_t                len;
-    uint32_t                gzip_len;
-    uint32_t                etag;           /* crc32 of the plain text */
+    uint32_t                etag;           /* crc32 of the text */
     uint64_t                modified;       /* Unix time, s */
+    ngx_live_edge_t         edge;
+    live_m3u8_delta_t       delta;
 } ngx_live_text_sh_t;
 
 
@@ -162,6 +190,27 @@ typedef struct {
     uint64_t                version;        /* 0: never rendered */
     ngx_live_text_sh_t      text[2];
 } ngx_live_doc_sh_t;
+
+
+/* A thumbnail of one width; its bytes are a text. */
+typedef struct {
+    uint32_t                width;          /* 0: not in use */
+    uint32_t                failed;         /* the last try, nothing is there */
+    ngx_pid_t               maker;          /* who makes it now, or 0 */
+    uint64_t                source;         /* where its key frame is */
+    uint64_t                made;           /* Unix ms, also of a failure */
+    uint64_t                used;           /* Unix ms */
+} ngx_live_thumb_sh_t;
+
+
+/* A period of the DASH manifest (DASH-30). */
+typedef struct {
+    uint64_t                id;
+    uint64_t                msn;            /* its first segment */
+    int64_t                 start_us;
+    int64_t                 grid_us;        /* 0: a timeline */
+    uint32_t                tracks;         /* of the stream */
+} ngx_live_period_sh_t;
 
 
 typedef struct ngx_live_stream_sh_s  ngx_live_stream_sh_t;
@@ -192,11 +241,33 @@ struct ngx_live_stream_sh_s {
     uint64_t                window;         /* ms */
     uint64_t                resume;         /* ms */
     uint32_t                target_duration;        /* s */
-    uint32_t                part;           /* ms */
+    uint32_t                part;           /* ms, no CMAF chunk is longer */
+    uint32_t                part_target;    /* ms, announced; 0: no LL */
     uint32_t                segment;        /* ms */
 
     uint64_t                msn;            /* of the next boundary */
     uint64_t                dsn;
+
+    /* for those who wait, see ngx_live_notify.h: bits by worker slot */
+    uint64_t                waiting[NGX_LIVE_MAX_WORKERS / 64];
+
+    uint32_t                expect;         /* tracks that are announced */
+    uint32_t                dirty;          /* docs to render; owner only */
+    uint64_t                mpd_published;  /* Unix ms, of its version */
+    uint64_t                mpd_closing;    /* Unix ms; ended, not static */
+
+    ngx_live_period_sh_t    periods[NGX_LIVE_MAX_PERIODS];
+    uint64_t                nperiods;       /* ever, the last is open */
+
+    /*
+     * Muxed MPEG-TS, made on demand by any worker: segments of the same
+     * numbers in a log of its own; one that is not made yet has no bytes.
+     * What is not of the owner changes with the zone's lock held.
+     */
+    ngx_live_track_sh_t     ts;
+    uint64_t                ts_pos;         /* where the next one goes */
+
+    ngx_live_thumb_sh_t     thumbs[NGX_LIVE_MAX_THUMBS];
 
     uint32_t                ntracks;
     ngx_live_track_sh_t     tracks[NGX_LIVE_MAX_TRACKS];
@@ -207,10 +278,15 @@ struct ngx_live_stream_sh_s {
 /* docs: the multivariant playlist, then a media playlist for each track */
 #define NGX_LIVE_DOC_MULTIVARIANT   0
 #define ngx_live_doc_media(track)   (1 + (track))
+#define NGX_LIVE_DOC_MPD            13
+#define NGX_LIVE_DOC_TS             14
+#define ngx_live_doc_thumb(n)       (15 + (n))
 
 
 typedef struct {
     ngx_pid_t               pid;            /* 0: free */
+    uint32_t                signaled;       /* its eventfd was written */
+    uint64_t                changed[NGX_LIVE_CHANGED / 64];
 } ngx_live_worker_sh_t;
 
 
@@ -235,6 +311,7 @@ struct ngx_live_zone_s {
     int                     fd;             /* the memfd */
     ngx_uint_t              slot;           /* of this worker */
     ngx_file_t              file;           /* for buffers that read fd */
+    int                     events[NGX_LIVE_MAX_WORKERS];   /* eventfds */
 };
 
 
@@ -287,6 +364,10 @@ ngx_int_t ngx_live_stream_free(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st);
 
 
+/* Slots for n records of size bytes at least.  NGX_ERROR: no room. */
+ngx_int_t ngx_live_ring_create(ngx_live_zone_t *zone,
+    ngx_live_ring_sh_t *ring, uint64_t n, size_t size);
+
 /* The record of that number for the writer to fill. */
 #define ngx_live_slot(ring, type, n)                                          \
     ((type *) (ring)->slots + ((n) & (ring)->mask))
@@ -300,6 +381,29 @@ ngx_int_t ngx_live_stream_free(ngx_live_zone_t *zone,
 ngx_int_t ngx_live_read_segment(ngx_live_stream_sh_t *st, uint64_t id,
     ngx_live_track_sh_t *t, uint64_t msn, ngx_live_segment_sh_t *seg);
 
+/*
+ * A part of a segment, complete or not.  NGX_DECLINED: there is none, see
+ * ngx_live_read_edge() for whether it may come.
+ */
+ngx_int_t ngx_live_read_part(ngx_live_stream_sh_t *st, uint64_t id,
+    ngx_live_track_sh_t *t, uint64_t msn, uint32_t index,
+    ngx_live_part_sh_t *part);
+
+/*
+ * What is published of a segment: offset and size.  NGX_OK: all of it;
+ * NGX_AGAIN: it grows, size may be 0; NGX_DECLINED: it has left, or is not
+ * begun yet.
+ */
+ngx_int_t ngx_live_read_growing(ngx_live_stream_sh_t *st, uint64_t id,
+    ngx_live_track_sh_t *t, uint64_t msn, ngx_live_segment_sh_t *seg);
+
+/*
+ * The live edge of a track: *tail is the oldest segment that is there, *msn
+ * the one that is being made, or comes next, with *parts of it published.
+ */
+ngx_int_t ngx_live_read_edge(ngx_live_stream_sh_t *st, uint64_t id,
+    ngx_live_track_sh_t *t, uint64_t *tail, uint64_t *msn, uint32_t *parts);
+
 ngx_live_track_sh_t *ngx_live_track_find(ngx_live_stream_sh_t *st,
     ngx_str_t *name);
 
@@ -312,21 +416,13 @@ ngx_int_t ngx_live_read_init(ngx_live_stream_sh_t *st, uint64_t id,
     ngx_live_track_sh_t *t, uint32_t number, ngx_pool_t *pool,
     ngx_str_t *data);
 
-typedef struct {
-    ngx_str_t               body;
-    uint64_t                modified;       /* Unix time, s */
-    uint32_t                etag;
-    unsigned                gzip:1;
-} ngx_live_text_t;
-
-/* Copies a rendered text, gzipped if asked for, into memory of pool. */
-ngx_int_t ngx_live_read_text(ngx_live_stream_sh_t *st, uint64_t id,
-    ngx_uint_t doc, ngx_uint_t gzip, ngx_pool_t *pool, ngx_live_text_t *text);
-
-/* Publishes the next version of a text; owner only.  NGX_ERROR: no room, the
- * version before stays. */
+/*
+ * Publishes the next version of a text; owner, or maker, only.  edge and delta
+ * may be NULL.  NGX_DECLINED: it is what the version before says, which stays.
+ * NGX_ERROR: no room, the version before stays.
+ */
 ngx_int_t ngx_live_write_text(ngx_live_zone_t *zone, ngx_live_doc_sh_t *doc,
-    ngx_str_t *plain, ngx_str_t *gzipped);
+    ngx_str_t *text, ngx_live_edge_t *edge, live_m3u8_delta_t *delta);
 
 
 /*
@@ -359,6 +455,20 @@ void ngx_live_track_trim(ngx_live_zone_t *zone, ngx_live_track_sh_t *t);
  * memory back.  Owner only. */
 void ngx_live_track_retire(ngx_live_zone_t *zone, ngx_live_track_sh_t *t,
     uint64_t msn);
+
+/*
+ * Keeps the list of segments that can be had as MPEG-TS in step with those
+ * that all tracks have completed; owner only.
+ */
+void ngx_live_ts_advance(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st);
+
+/* ngx_live_track_retire() for what was made; owner only. */
+void ngx_live_ts_retire(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
+    uint64_t msn);
+
+/* The track that decides where segments end: the first one with video, else
+ * the first one.  NULL: there is none. */
+ngx_live_track_sh_t *ngx_live_stream_lead(ngx_live_stream_sh_t *st);
 
 /* Tries again for what was held. */
 void ngx_live_track_release(ngx_live_zone_t *zone, ngx_live_track_sh_t *t);

@@ -57,6 +57,7 @@ typedef struct {
     ngx_msec_t                paced;        /* when pace was set */
     off_t                     paced_bytes;  /* received until then */
     int                       pace;         /* bytes that wake us */
+    int                          lowat;         /* in effect */
     ngx_event_t               poll;         /* for what does not */
     ngx_msec_t                read;         /* when something was read */
 

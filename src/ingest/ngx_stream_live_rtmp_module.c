@@ -19,7 +19,7 @@
 #define NGX_STREAM_LIVE_LINGER    2000      /* ms for the peer to read why */
 
 /* media of so many ms may gather in the socket before it is read ... */
-#define NGX_STREAM_LIVE_PACE      30
+#define NGX_STREAM_LIVE_PACE     NGX_LIVE_PUBLISH_LAG    /* ms */
 /* ... and less than that waits so many ms */
 #define NGX_STREAM_LIVE_POLL      200
 #define NGX_STREAM_LIVE_MAX_PACE  65536
@@ -54,7 +54,7 @@ static void ngx_stream_live_rtmp_pace(ngx_stream_live_rtmp_ctx_t *ctx);
 static void ngx_stream_live_rtmp_poll(ngx_event_t *ev);
 static void ngx_stream_live_rtmp_unpace(ngx_stream_live_rtmp_ctx_t *ctx);
 static void ngx_stream_live_rtmp_lowat(ngx_stream_live_rtmp_ctx_t *ctx,
-    int pace);
+    int bytes);
 static void ngx_stream_live_rtmp_write(ngx_event_t *wev);
 static ngx_int_t ngx_stream_live_rtmp_send(ngx_stream_live_rtmp_ctx_t *ctx);
 static void ngx_stream_live_rtmp_timeout(ngx_stream_live_rtmp_ctx_t *ctx);
@@ -484,6 +484,11 @@ ngx_stream_live_rtmp_pace(ngx_stream_live_rtmp_ctx_t *ctx)
     elapsed = ngx_current_msec - ctx->paced;
     ctx->read = ngx_current_msec;
 
+    /* the frame that a part waits for is taken as soon as it is there */
+
+    ngx_stream_live_rtmp_lowat(ctx, ngx_live_publish_eager(ctx->pub)
+                                    ? 1 : ctx->pace);
+
     if (ctx->paced == 0) {
         ctx->paced = ngx_current_msec;
         ctx->paced_bytes = received;
@@ -505,7 +510,7 @@ ngx_stream_live_rtmp_pace(ngx_stream_live_rtmp_ctx_t *ctx)
         return;
     }
 
-    ngx_stream_live_rtmp_lowat(ctx, pace);
+    ctx->pace = pace;
 
     if (!ctx->poll.timer_set) {
         ngx_add_timer(&ctx->poll, NGX_STREAM_LIVE_POLL);
@@ -549,22 +554,28 @@ static void
 ngx_stream_live_rtmp_unpace(ngx_stream_live_rtmp_ctx_t *ctx)
 {
     ctx->paced = 0;
+    ctx->pace = 1;
 
-    if (ctx->pace > 1) {
-        ngx_stream_live_rtmp_lowat(ctx, 1);
-    }
+    ngx_stream_live_rtmp_lowat(ctx, 1);
 }
 
 
 static void
-ngx_stream_live_rtmp_lowat(ngx_stream_live_rtmp_ctx_t *ctx, int pace)
+ngx_stream_live_rtmp_lowat(ngx_stream_live_rtmp_ctx_t *ctx, int bytes)
 {
     ngx_connection_t  *c;
 
-    c = ctx->session->connection;
-    ctx->pace = pace;
+    bytes = ngx_max(bytes, 1);
 
-    if (setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &pace, sizeof(int)) == -1)
+    if (bytes == ngx_max(ctx->lowat, 1)) {
+        return;
+    }
+
+    c = ctx->session->connection;
+    ctx->lowat = bytes;
+
+    if (setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(int))
+        == -1)
     {
         ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
                       "setsockopt(SO_RCVLOWAT) failed");

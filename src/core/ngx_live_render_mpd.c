@@ -1,0 +1,338 @@
+
+/*
+ * DASH: which segments make a period, and the manifest.
+ *
+ * With low latency a player must know where segments that do not exist yet
+ * will be (DASH-40), so they are promised on a grid as long as the encoder's
+ * key frames keep to one.  Where they leave it a period begins that lists what
+ * there is (DASH-26, DASH-52), until they are regular again.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_live_render.h"
+#include "live_mpd.h"
+#include "live_clock.h"
+
+
+#define NGX_LIVE_PERIOD_REGULAR  8      /* segments that make a grid again */
+
+
+static int64_t ngx_live_period_start(ngx_live_segment_sh_t *seg);
+static int64_t ngx_live_period_duration(ngx_live_segment_sh_t *seg);
+static void ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
+    int64_t start_us, int64_t grid_us);
+static ngx_uint_t ngx_live_period_regular(ngx_live_track_sh_t *t,
+    uint64_t from, uint64_t msn);
+static ngx_uint_t ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
+    live_mpd_period_t *p, live_mpd_track_t *tracks,
+    live_m3u8_segment_t **segments);
+static ngx_uint_t ngx_live_mpd_changed(ngx_live_doc_sh_t *doc,
+    live_writer_t *w);
+static uint64_t ngx_live_mpd_limit(ngx_live_stream_sh_t *st);
+
+
+#define ngx_live_period(st, n)                                                \
+    (&(st)->periods[(n) % NGX_LIVE_MAX_PERIODS])
+
+
+void
+ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
+    uint64_t msn)
+{
+    int64_t                 start, duration, off;
+    ngx_live_period_sh_t   *p;
+    ngx_live_segment_sh_t  *seg;
+
+    seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, msn);
+
+    start = ngx_live_period_start(seg);
+    duration = ngx_live_period_duration(seg);
+
+    p = st->nperiods ? ngx_live_period(st, st->nperiods - 1) : NULL;
+
+    if (p == NULL || (seg->flags & LIVE_SEGMENT_DISCONTINUITY)
+        || p->tracks != st->ntracks)
+    {
+        ngx_live_period_begin(st, msn, start,
+                              st->part_target ? duration : 0);
+        return;
+    }
+
+    if (st->part_target == 0) {
+        return;
+    }
+
+    if (p->grid_us == 0) {
+
+        if (msn - p->msn >= NGX_LIVE_PERIOD_REGULAR
+            && ngx_live_period_regular(t, msn - NGX_LIVE_PERIOD_REGULAR + 1,
+                                       msn))
+        {
+            ngx_live_period_begin(st, msn, start, duration);
+        }
+
+        return;
+    }
+
+    off = start + duration - p->start_us - (msn + 1 - p->msn) * p->grid_us;
+
+    if (off > p->grid_us / 4 || off < -p->grid_us / 4) {
+        ngx_live_period_begin(st, msn, start, 0);
+    }
+}
+
+
+static int64_t
+ngx_live_period_start(ngx_live_segment_sh_t *seg)
+{
+    return live_ticks_to_us(seg->start, seg->timescale);
+}
+
+
+static int64_t
+ngx_live_period_duration(ngx_live_segment_sh_t *seg)
+{
+    return live_ticks_to_us(seg->start + seg->duration, seg->timescale)
+           - ngx_live_period_start(seg);
+}
+
+
+static void
+ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
+    int64_t start_us, int64_t grid_us)
+{
+    ngx_live_period_sh_t  *p;
+
+    p = ngx_live_period(st, st->nperiods);
+
+    p->id = ++st->nperiods;
+    p->msn = msn;
+    p->start_us = start_us;
+    p->grid_us = grid_us;
+    p->tracks = st->ntracks;
+}
+
+
+static ngx_uint_t
+ngx_live_period_regular(ngx_live_track_sh_t *t, uint64_t from, uint64_t msn)
+{
+    int64_t                 least, most, duration;
+    uint64_t                i;
+    ngx_live_segment_sh_t  *seg;
+
+    least = 0;
+    most = 0;
+
+    for (i = ngx_max(from, t->segments.tail); i <= msn; i++) {
+        seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, i);
+        duration = ngx_live_period_duration(seg);
+
+        least = least ? ngx_min(least, duration) : duration;
+        most = ngx_max(most, duration);
+    }
+
+    return most - least <= most / 50;
+}
+
+
+void
+ngx_live_render_mpd(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
+{
+    size_t                  size;
+    u_char                 *buf;
+    uint64_t                n, first, listed;
+    ngx_uint_t              i;
+    live_mpd_t              mpd;
+    live_writer_t           w;
+    live_m3u8_segment_t    *segments, *next;
+    ngx_live_track_sh_t    *lead;
+    ngx_live_segment_sh_t  *seg;
+    live_mpd_period_t       periods[NGX_LIVE_MAX_PERIODS];
+    live_mpd_track_t       *tracks;
+
+    lead = ngx_live_stream_lead(st);
+
+    if (lead == NULL || st->nperiods == 0) {
+        return;
+    }
+
+    listed = 0;
+
+    for (i = 0; i < st->ntracks; i++) {
+        listed += st->tracks[i].segments.head - st->tracks[i].listed;
+    }
+
+    tracks = ngx_alloc(NGX_LIVE_MAX_PERIODS * NGX_LIVE_MAX_TRACKS
+                       * sizeof(live_mpd_track_t)
+                       + listed * sizeof(live_m3u8_segment_t),
+                       ngx_cycle->log);
+    if (tracks == NULL) {
+        return;
+    }
+
+    segments = (live_m3u8_segment_t *)
+               (tracks + NGX_LIVE_MAX_PERIODS * NGX_LIVE_MAX_TRACKS);
+    next = segments;
+
+    ngx_memzero(&mpd, sizeof(live_mpd_t));
+
+    mpd.periods = periods;
+    mpd.epoch = st->epoch;
+    mpd.anchor_ms = st->anchor;
+    mpd.publish_ms = st->mpd_published;
+    mpd.window_ms = st->window;
+    mpd.segment_ms = st->segment;
+    mpd.target_duration = st->target_duration;
+    mpd.part_target = st->part_target;
+    mpd.time = "time";
+    mpd.ended = (st->state == NGX_LIVE_STREAM_ENDED && !st->mpd_closing);
+    mpd.closing = (st->state == NGX_LIVE_STREAM_ENDED && st->mpd_closing);
+
+    if (st->state == NGX_LIVE_STREAM_ENDED && lead->segments.head > lead->segments.tail) {
+        seg = ngx_live_slot(&lead->segments, ngx_live_segment_sh_t,
+                            lead->segments.head - 1);
+        mpd.end_us = ngx_live_period_start(seg)
+                     + ngx_live_period_duration(seg);
+    }
+
+    first = st->nperiods > NGX_LIVE_MAX_PERIODS
+            ? st->nperiods - NGX_LIVE_MAX_PERIODS : 0;
+
+    for (n = first; n < st->nperiods; n++) {
+        mpd.nperiods += ngx_live_mpd_period(st, n, &periods[mpd.nperiods],
+                                 tracks + mpd.nperiods * NGX_LIVE_MAX_TRACKS,
+                                 &next);
+    }
+
+    if (mpd.nperiods == 0) {
+        ngx_free(tracks);
+        return;
+    }
+
+    size = live_mpd_size(&mpd);
+    buf = ngx_alloc(size, ngx_cycle->log);
+
+    if (buf == NULL) {
+        ngx_free(tracks);
+        return;
+    }
+
+    live_writer_init(&w, buf, size);
+
+    if (live_mpd(&w, &mpd) != LIVE_OK) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "a manifest of %uD periods cannot be written",
+                      mpd.nperiods);
+
+    } else if (ngx_live_mpd_changed(&st->docs[NGX_LIVE_DOC_MPD], &w)) {
+
+        /* publishTime changes with the content and only then (DASH-9) */
+
+        st->mpd_published = ngx_max(ngx_live_now(), st->mpd_published + 1);
+        mpd.publish_ms = st->mpd_published;
+
+        live_writer_init(&w, buf, size);
+
+        if (live_mpd(&w, &mpd) == LIVE_OK) {
+            (void) ngx_live_render_publish(zone, st, NGX_LIVE_DOC_MPD, &w,
+                                           NULL, NULL);
+        }
+    }
+
+    ngx_free(buf);
+    ngx_free(tracks);
+}
+
+
+static ngx_uint_t
+ngx_live_mpd_changed(ngx_live_doc_sh_t *doc, live_writer_t *w)
+{
+    ngx_live_text_sh_t  *text;
+
+    text = &doc->text[doc->version & 1];
+
+    return doc->version == 0 || text->len != live_writer_len(w)
+           || ngx_memcmp(text->data, w->start, text->len) != 0;
+}
+
+
+/* 0: nothing of it is listed any more, or not yet of all tracks. */
+
+static ngx_uint_t
+ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
+    live_mpd_period_t *p, live_mpd_track_t *tracks,
+    live_m3u8_segment_t **segments)
+{
+    uint64_t               from, to, limit;
+    ngx_uint_t             i;
+    live_mpd_track_t      *mt;
+    ngx_live_init_sh_t    *init;
+    ngx_live_track_sh_t   *t;
+    ngx_live_period_sh_t  *sh;
+
+    sh = ngx_live_period(st, n);
+    limit = ngx_live_mpd_limit(st);
+
+    if (n + 1 < st->nperiods) {
+        limit = ngx_min(limit, ngx_live_period(st, n + 1)->msn);
+    }
+
+    p->id = sh->id;
+    p->msn = sh->msn;
+    p->start_us = sh->start_us;
+    p->grid_us = sh->grid_us;
+    p->tracks = tracks;
+    p->ntracks = 0;
+
+    for (i = 0; i < st->ntracks; i++) {
+        t = &st->tracks[i];
+
+        from = ngx_max(sh->msn, t->listed);
+        to = ngx_min(limit, t->segments.head);
+
+        if (from >= to || t->bandwidth == 0) {
+            continue;
+        }
+
+        ngx_live_render_segments(t, from, to - from, *segments);
+
+        init = &t->inits[(*segments)->init % NGX_LIVE_MAX_INITS];
+
+        mt = &tracks[p->ntracks++];
+        mt->name = t->name;
+        mt->info = (init->number == (*segments)->init) ? &init->info
+                                                       : &t->info;
+        mt->fps = (init->number == (*segments)->init) ? init->fps : t->fps;
+        mt->bandwidth = t->bandwidth;
+        mt->segments = *segments;
+        mt->nsegments = to - from;
+
+        *segments += to - from;
+    }
+
+    return p->ntracks != 0;
+}
+
+
+/* What all tracks have completed. */
+
+static uint64_t
+ngx_live_mpd_limit(ngx_live_stream_sh_t *st)
+{
+    uint64_t              limit;
+    ngx_uint_t            i;
+    ngx_live_track_sh_t  *t;
+
+    limit = (uint64_t) -1;
+
+    for (i = 0; i < st->ntracks; i++) {
+        t = &st->tracks[i];
+
+        if (t->segments.head > t->segments.tail) {
+            limit = ngx_min(limit, t->segments.head);
+        }
+    }
+
+    return limit;
+}
