@@ -2,7 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_live.h"
+#include "ngx_http_live_play.h"
 
 
 static ngx_table_elt_t *ngx_http_live_push(ngx_http_request_t *r,
@@ -87,6 +87,16 @@ ngx_http_live_cache_control(ngx_http_request_t *r, ngx_str_t *value)
 
 #if (nginx_version >= 1023000)
 
+    if (value == NULL) {
+
+        if (r->headers_out.cache_control) {
+            r->headers_out.cache_control->hash = 0;
+            r->headers_out.cache_control = NULL;
+        }
+
+        return NGX_OK;
+    }
+
     if (r->headers_out.cache_control) {
         r->headers_out.cache_control->value = *value;
         return NGX_OK;
@@ -103,6 +113,16 @@ ngx_http_live_cache_control(ngx_http_request_t *r, ngx_str_t *value)
     ngx_table_elt_t  **ccp;
 
     ccp = r->headers_out.cache_control.elts;
+
+    if (value == NULL) {
+
+        if (ccp) {
+            ccp[0]->hash = 0;
+            r->headers_out.cache_control.elts = NULL;
+        }
+
+        return NGX_OK;
+    }
 
     if (ccp) {
         ccp[0]->value = *value;
@@ -134,11 +154,15 @@ ngx_int_t
 ngx_http_live_cors(ngx_http_request_t *r)
 {
     static ngx_str_t  any = ngx_string("*");
+    static ngx_str_t  nosniff = ngx_string("nosniff");
     static ngx_str_t  expose = ngx_string("Age, Date, ETag, Content-Length, "
-                                          "Content-Range");
+                                          "Content-Range, Retry-After");
 
     if (ngx_http_live_header(r, "Access-Control-Allow-Origin", &any)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_live_header(r, "Timing-Allow-Origin", &any) != NGX_OK
+        || ngx_http_live_header(r, "X-Content-Type-Options", &nosniff)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -185,11 +209,21 @@ ngx_http_live_preflight(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_live_error(ngx_http_request_t *r, ngx_int_t status)
 {
-    static ngx_str_t  second = ngx_string("public, max-age=1");
+    return ngx_http_live_refuse(r, status, ngx_http_live_cache_error);
+}
+
+
+ngx_int_t
+ngx_http_live_refuse(ngx_http_request_t *r, ngx_int_t status,
+    ngx_http_live_cache_e cache)
+{
+    static ngx_str_t  second = ngx_string("1");
     static ngx_str_t  allow = ngx_string("GET, HEAD, OPTIONS");
 
     if (ngx_http_live_cors(r) != NGX_OK
-        || ngx_http_live_cache_control(r, &second) != NGX_OK
+        || ngx_http_live_cache(r, cache, 1) != NGX_OK
+        || (status == NGX_HTTP_SERVICE_UNAVAILABLE
+            && ngx_http_live_header(r, "Retry-After", &second) != NGX_OK)
         || (status == NGX_HTTP_NOT_ALLOWED
             && ngx_http_live_header(r, "Allow", &allow) != NGX_OK))
     {
@@ -252,15 +286,14 @@ ngx_http_live_gzip_ok(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_live_send_header(ngx_http_request_t *r)
 {
-    ngx_int_t         rc;
-    static ngx_str_t  second = ngx_string("public, max-age=1");
+    ngx_int_t  rc;
 
     rc = ngx_http_send_header(r);
 
     /* what is kept for long is the body, not that a range is none of it */
 
     if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE
-        && ngx_http_live_cache_control(r, &second) != NGX_OK)
+        && ngx_http_live_cache(r, ngx_http_live_cache_error, 1) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -16,11 +16,11 @@
 ngx_int_t ngx_http_live_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 
-/* Cache-Control, which replaces that of this module before it. */
+/* Cache-Control, which replaces that of this module before it; NULL: none. */
 ngx_int_t ngx_http_live_cache_control(ngx_http_request_t *r,
     ngx_str_t *value);
 
-/* CORS headers of every response (HTTP-34, HTTP-35). */
+/* CORS headers of every response, and what else each has (HTTP-33..37). */
 ngx_int_t ngx_http_live_cors(ngx_http_request_t *r);
 
 /* Answers a preflight request (HTTP-36). */
