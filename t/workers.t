@@ -219,7 +219,8 @@ sub at_once {
     $t->wait_for(sub {
         my $p = playlist($t, '/live/now/source');
 
-        return 0 if $p->{status} == 404 && !$old;
+        # nothing yet, or parts alone
+        return 0 if !$old && ($p->{status} == 404 || !@{ $p->{segments} });
 
         push @wrong, @{ $p->{errors} };
         push @wrong, $p->changes_since($old) if $old;

@@ -41,6 +41,8 @@ static ngx_int_t ngx_live_cut_apply(ngx_live_writer_t *w,
 static ngx_int_t ngx_live_cut_part(ngx_live_writer_t *w, int64_t dts);
 static ngx_int_t ngx_live_cut_full(ngx_live_publication_t *pub,
     ngx_live_writer_t *w);
+static uint32_t ngx_live_cut_fit(ngx_live_writer_t *w);
+static ngx_int_t ngx_live_cut_whole(ngx_live_writer_t *w, uint32_t *n);
 static ngx_uint_t ngx_live_cut_passed(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, int64_t dts);
 static void ngx_live_cut_expect(ngx_live_writer_t *w);
@@ -390,11 +392,7 @@ ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
     frame = live_track_clock_duration(&w->clock);
     first = w->samples[0].dts;
 
-    for (n = 1; n < w->nsamples && n < w->capacity; n++) {
-        if (w->samples[n].dts + frame - first > most) {
-            break;
-        }
-    }
+    n = ngx_live_cut_fit(w);
 
     if (n == w->nsamples) {
 
@@ -424,6 +422,53 @@ ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
     ngx_live_cut_expect(w);
 
     return NGX_OK;
+}
+
+
+/* How many of the samples make a part, at least 1. */
+
+static uint32_t
+ngx_live_cut_fit(ngx_live_writer_t *w)
+{
+    int64_t   most, frame;
+    uint32_t  n;
+
+    most = (int64_t) w->pub->st->part * w->info.timescale / 1000;
+    frame = live_track_clock_duration(&w->clock);
+
+    for (n = 1; n < w->nsamples && n < w->capacity; n++) {
+        if (w->samples[n].dts + frame - w->samples[0].dts > most) {
+            break;
+        }
+    }
+
+    return n;
+}
+
+
+/*
+ * The first n samples turn out to belong to the segment: closes parts until
+ * they are no more than one.  Audio gathers while it waits for video.
+ */
+
+static ngx_int_t
+ngx_live_cut_whole(ngx_live_writer_t *w, uint32_t *n)
+{
+    uint32_t  part;
+
+    for ( ;; ) {
+        part = ngx_live_cut_fit(w);
+
+        if (part >= *n) {
+            return NGX_OK;
+        }
+
+        if (ngx_live_writer_cut(w, part) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        *n -= part;
+    }
 }
 
 
@@ -663,6 +708,10 @@ ngx_live_cut_push(ngx_live_writer_t *w, ngx_live_boundary_t *b)
 
     w->nboundaries = 0;
 
+    if (ngx_live_cut_whole(w, &n) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_live_writer_split(w, n, b);
 }
 
@@ -697,7 +746,8 @@ ngx_live_cut_queued(ngx_live_writer_t *w, int64_t us, int64_t dts)
 static ngx_int_t
 ngx_live_cut_apply(ngx_live_writer_t *w, ngx_live_boundary_t *b, int64_t end)
 {
-    int64_t  most;
+    int64_t   most;
+    uint32_t  n;
 
     if (w->open) {
 
@@ -716,7 +766,11 @@ ngx_live_cut_apply(ngx_live_writer_t *w, ngx_live_boundary_t *b, int64_t end)
                 end = live_us_to_ticks(b->us, w->info.timescale);
             }
 
-            if (ngx_live_writer_close(w, w->nsamples, end) != NGX_OK) {
+            n = w->nsamples;
+
+            if (ngx_live_cut_whole(w, &n) != NGX_OK
+                || ngx_live_writer_close(w, n, end) != NGX_OK)
+            {
                 return NGX_ERROR;
             }
         }
@@ -757,7 +811,14 @@ ngx_live_cut_end(ngx_live_publication_t *pub)
 ngx_int_t
 ngx_live_cut_interrupt(ngx_live_writer_t *w, int64_t end_us)
 {
-    int64_t  end, shown;
+    int64_t   end, shown;
+    uint32_t  n;
+
+    n = w->nsamples;
+
+    if (ngx_live_cut_whole(w, &n) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     end = live_us_to_ticks(end_us, w->info.timescale);
 

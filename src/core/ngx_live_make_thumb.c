@@ -305,8 +305,9 @@ ngx_live_thumb_start(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 static void
 ngx_live_thumb_work(ngx_live_job_t *job)
 {
-    uint32_t            width;
-    ngx_live_source_t  *s;
+    uint32_t             width;
+    ngx_live_source_t   *s;
+    live_jpeg_source_t   source;
 
     if (ngx_live_job_read(job) != NGX_OK) {
         return;
@@ -315,8 +316,13 @@ ngx_live_thumb_work(ngx_live_job_t *job)
     s = &job->sources[0];
     width = job->width == NGX_LIVE_THUMB_NATURAL ? 0 : job->width;
 
-    job->rc = live_jpeg_make(s->init.data, s->init.len, s->data, s->size,
-                             width, &job->out, &job->len, &job->reason);
+    source.init = s->init.data;
+    source.init_len = s->init.len;
+    source.chunk = s->data;
+    source.chunk_len = s->size;
+
+    job->rc = live_jpeg_make(&source, width, &job->out, &job->len,
+                             &job->reason);
 }
 
 

@@ -24,6 +24,9 @@ static void ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
     int64_t start_us, int64_t grid_us);
 static ngx_uint_t ngx_live_period_regular(ngx_live_track_sh_t *t,
     uint64_t from, uint64_t msn);
+static void ngx_live_mpd_init(live_mpd_t *mpd, ngx_live_stream_sh_t *st);
+static void ngx_live_mpd_write(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t *st, live_mpd_t *mpd);
 static ngx_uint_t ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
     live_mpd_period_t *p, live_mpd_track_t *tracks,
     live_m3u8_segment_t **segments);
@@ -139,21 +142,14 @@ ngx_live_period_regular(ngx_live_track_sh_t *t, uint64_t from, uint64_t msn)
 void
 ngx_live_render_mpd(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
-    size_t                  size;
-    u_char                 *buf;
-    uint64_t                n, first, listed;
-    ngx_uint_t              i;
-    live_mpd_t              mpd;
-    live_writer_t           w;
-    live_m3u8_segment_t    *segments, *next;
-    ngx_live_track_sh_t    *lead;
-    ngx_live_segment_sh_t  *seg;
-    live_mpd_period_t       periods[NGX_LIVE_MAX_PERIODS];
-    live_mpd_track_t       *tracks;
+    uint64_t              n, listed;
+    ngx_uint_t            i;
+    live_mpd_t            mpd;
+    live_mpd_track_t     *tracks;
+    live_mpd_period_t     periods[NGX_LIVE_MAX_PERIODS];
+    live_m3u8_segment_t  *next;
 
-    lead = ngx_live_stream_lead(st);
-
-    if (lead == NULL || st->nperiods == 0) {
+    if (ngx_live_stream_lead(st) == NULL || st->nperiods == 0) {
         return;
     }
 
@@ -171,77 +167,106 @@ ngx_live_render_mpd(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
         return;
     }
 
-    segments = (live_m3u8_segment_t *)
-               (tracks + NGX_LIVE_MAX_PERIODS * NGX_LIVE_MAX_TRACKS);
-    next = segments;
+    next = (live_m3u8_segment_t *)
+           (tracks + NGX_LIVE_MAX_PERIODS * NGX_LIVE_MAX_TRACKS);
 
-    ngx_memzero(&mpd, sizeof(live_mpd_t));
+    ngx_live_mpd_init(&mpd, st);
 
     mpd.periods = periods;
-    mpd.epoch = st->epoch;
-    mpd.anchor_ms = st->anchor;
-    mpd.publish_ms = st->mpd_published;
-    mpd.window_ms = st->window;
-    mpd.segment_ms = st->segment;
-    mpd.target_duration = st->target_duration;
-    mpd.part_target = st->part_target;
-    mpd.time = "time";
-    mpd.ended = (st->state == NGX_LIVE_STREAM_ENDED && !st->mpd_closing);
-    mpd.closing = (st->state == NGX_LIVE_STREAM_ENDED && st->mpd_closing);
 
-    if (st->state == NGX_LIVE_STREAM_ENDED && lead->segments.head > lead->segments.tail) {
-        seg = ngx_live_slot(&lead->segments, ngx_live_segment_sh_t,
-                            lead->segments.head - 1);
-        mpd.end_us = ngx_live_period_start(seg)
-                     + ngx_live_period_duration(seg);
-    }
+    n = st->nperiods > NGX_LIVE_MAX_PERIODS
+        ? st->nperiods - NGX_LIVE_MAX_PERIODS : 0;
 
-    first = st->nperiods > NGX_LIVE_MAX_PERIODS
-            ? st->nperiods - NGX_LIVE_MAX_PERIODS : 0;
-
-    for (n = first; n < st->nperiods; n++) {
+    for ( /* void */ ; n < st->nperiods; n++) {
         mpd.nperiods += ngx_live_mpd_period(st, n, &periods[mpd.nperiods],
                                  tracks + mpd.nperiods * NGX_LIVE_MAX_TRACKS,
                                  &next);
     }
 
-    if (mpd.nperiods == 0) {
-        ngx_free(tracks);
+    if (mpd.nperiods) {
+        ngx_live_mpd_write(zone, st, &mpd);
+    }
+
+    ngx_free(tracks);
+}
+
+
+/* All but the periods. */
+
+static void
+ngx_live_mpd_init(live_mpd_t *mpd, ngx_live_stream_sh_t *st)
+{
+    ngx_live_track_sh_t    *lead;
+    ngx_live_segment_sh_t  *seg;
+
+    ngx_memzero(mpd, sizeof(live_mpd_t));
+
+    mpd->epoch = st->epoch;
+    mpd->anchor_ms = st->anchor;
+    mpd->publish_ms = st->mpd_published;
+    mpd->window_ms = st->window;
+    mpd->segment_ms = st->segment;
+    mpd->target_duration = st->target_duration;
+    mpd->part_target = st->part_target;
+    mpd->time = "time";
+
+    if (st->state != NGX_LIVE_STREAM_ENDED) {
         return;
     }
 
-    size = live_mpd_size(&mpd);
-    buf = ngx_alloc(size, ngx_cycle->log);
+    mpd->ended = !st->mpd_closing;
+    mpd->closing = st->mpd_closing;
 
+    lead = ngx_live_stream_lead(st);
+
+    if (lead->segments.head > lead->segments.tail) {
+        seg = ngx_live_slot(&lead->segments, ngx_live_segment_sh_t,
+                            lead->segments.head - 1);
+
+        mpd->end_us = ngx_live_period_start(seg)
+                      + ngx_live_period_duration(seg);
+    }
+}
+
+
+/* publishTime changes with the content and only then (DASH-9). */
+
+static void
+ngx_live_mpd_write(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
+    live_mpd_t *mpd)
+{
+    size_t          size;
+    u_char         *buf;
+    live_writer_t   w;
+
+    size = live_mpd_size(mpd);
+
+    buf = ngx_alloc(size, ngx_cycle->log);
     if (buf == NULL) {
-        ngx_free(tracks);
         return;
     }
 
     live_writer_init(&w, buf, size);
 
-    if (live_mpd(&w, &mpd) != LIVE_OK) {
+    if (live_mpd(&w, mpd) != LIVE_OK) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
                       "a manifest of %uD periods cannot be written",
-                      mpd.nperiods);
+                      mpd->nperiods);
 
     } else if (ngx_live_mpd_changed(&st->docs[NGX_LIVE_DOC_MPD], &w)) {
 
-        /* publishTime changes with the content and only then (DASH-9) */
-
         st->mpd_published = ngx_max(ngx_live_now(), st->mpd_published + 1);
-        mpd.publish_ms = st->mpd_published;
+        mpd->publish_ms = st->mpd_published;
 
         live_writer_init(&w, buf, size);
 
-        if (live_mpd(&w, &mpd) == LIVE_OK) {
+        if (live_mpd(&w, mpd) == LIVE_OK) {
             (void) ngx_live_render_publish(zone, st, NGX_LIVE_DOC_MPD, &w,
                                            NULL, NULL);
         }
     }
 
     ngx_free(buf);
-    ngx_free(tracks);
 }
 
 

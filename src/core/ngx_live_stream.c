@@ -372,6 +372,10 @@ ngx_live_stream_free(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
         ngx_live_track_trim(zone, &st->tracks[i]);
     }
 
+    if (st->ts.segments.slots) {
+        ngx_live_track_trim(zone, &st->ts);
+    }
+
     /* from here on, readers that still hold st find that it is another */
 
     ngx_live_store(&st->id, 0);

@@ -48,7 +48,7 @@ ngx_live_ts_advance(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 
         /* a track that nothing has come of yet is not waited for */
 
-        if (t->segments.head == t->segments.tail) {
+        if (t->segments.head == t->segments.tail && t->open_msn == 0) {
             continue;
         }
 

@@ -18,8 +18,8 @@
 #define LIVE_JPEG_MAX_ASPECT  4
 
 
-static AVFrame *live_jpeg_decode(const uint8_t *init, size_t init_len,
-    const uint8_t *chunk, size_t chunk_len, const char **reason);
+static AVFrame *live_jpeg_decode(const live_jpeg_source_t *source,
+    const char **reason);
 static AVPacket *live_jpeg_key_frame(const uint8_t *chunk, size_t len);
 static AVCodecContext *live_jpeg_open_decoder(const AVCodecParameters *par);
 static int live_jpeg_size(const AVFrame *frame, uint32_t want, int *width,
@@ -31,15 +31,14 @@ static AVPacket *live_jpeg_encode(AVFrame *frame);
 
 
 int
-live_jpeg_make(const uint8_t *init, size_t init_len, const uint8_t *chunk,
-    size_t chunk_len, uint32_t width, uint8_t **out, size_t *len,
-    const char **reason)
+live_jpeg_make(const live_jpeg_source_t *source, uint32_t width,
+    uint8_t **out, size_t *len, const char **reason)
 {
     int        w, h, rc;
     AVFrame   *frame, *scaled;
     AVPacket  *pkt;
 
-    frame = live_jpeg_decode(init, init_len, chunk, chunk_len, reason);
+    frame = live_jpeg_decode(source, reason);
     if (frame == NULL) {
         return LIVE_ERROR;
     }
@@ -82,8 +81,7 @@ live_jpeg_make(const uint8_t *init, size_t init_len, const uint8_t *chunk,
 
 
 static AVFrame *
-live_jpeg_decode(const uint8_t *init, size_t init_len, const uint8_t *chunk,
-    size_t chunk_len, const char **reason)
+live_jpeg_decode(const live_jpeg_source_t *source, const char **reason)
 {
     int                 done;
     AVFrame            *frame;
@@ -92,7 +90,8 @@ live_jpeg_decode(const uint8_t *init, size_t init_len, const uint8_t *chunk,
     AVCodecContext     *ctx;
     AVCodecParameters  *par;
 
-    if (live_av_read_init(init, init_len, &par, &timescale, reason)
+    if (live_av_read_init(source->init, source->init_len, &par, &timescale,
+                          reason)
         != LIVE_OK)
     {
         return NULL;
@@ -109,7 +108,7 @@ live_jpeg_decode(const uint8_t *init, size_t init_len, const uint8_t *chunk,
     *reason = "no key frame";
 
     frame = NULL;
-    pkt = live_jpeg_key_frame(chunk, chunk_len);
+    pkt = live_jpeg_key_frame(source->chunk, source->chunk_len);
 
     if (pkt) {
         *reason = "the key frame cannot be decoded";

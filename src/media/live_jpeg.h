@@ -15,14 +15,22 @@
 #define LIVE_JPEG_MAX_WIDTH  1920
 
 
+/* The bytes of a CMAF chunk, or segment, and of its init segment. */
+typedef struct {
+    const uint8_t  *init;
+    size_t          init_len;
+    const uint8_t  *chunk;
+    size_t          chunk_len;
+} live_jpeg_source_t;
+
+
 /*
- * Decodes the first key frame of a CMAF chunk (or segment) with its init
- * segment, scales it to width (0: as it is, at most LIVE_JPEG_MAX_WIDTH; never
- * larger than it is; square pixels; even height) and encodes it into *out,
- * which the caller frees with free().  LIVE_ERROR with *reason.
+ * Decodes the first key frame, scales it to width (0: as it is, at most
+ * LIVE_JPEG_MAX_WIDTH; never larger than it is; square pixels; even height)
+ * and encodes it into *out, which the caller frees with free().  LIVE_ERROR
+ * with *reason.
  */
-int live_jpeg_make(const uint8_t *init, size_t init_len,
-    const uint8_t *chunk, size_t chunk_len, uint32_t width,
+int live_jpeg_make(const live_jpeg_source_t *source, uint32_t width,
     uint8_t **out, size_t *len, const char **reason);
 
 

@@ -10,6 +10,16 @@
 static uint8_t  segment[1024 * 1024];
 
 
+static int
+make(const media_t *m, size_t len, uint32_t width, uint8_t **out,
+    size_t *size, const char **reason)
+{
+    live_jpeg_source_t  source = { m->init, m->init_len, segment, len };
+
+    return live_jpeg_make(&source, width, out, size, reason);
+}
+
+
 /* Decodes it again: NULL when it is no JPEG. */
 static AVFrame *
 decode(const uint8_t *data, size_t len)
@@ -52,9 +62,8 @@ check(const media_t *m, size_t len, uint32_t want, int width, int height)
     AVFrame     *f;
     const char  *reason;
 
-    if (!tap_ok(live_jpeg_make(m->init, m->init_len, segment, len, want, &out,
-                               &size, &reason)
-                == LIVE_OK, "width %u is made", want))
+    if (!tap_ok(make(m, len, want, &out, &size, &reason) == LIVE_OK,
+                "width %u is made", want))
     {
         return;
     }
@@ -85,9 +94,8 @@ check(const media_t *m, size_t len, uint32_t want, int width, int height)
 
     av_frame_free(&f);
 
-    tap_ok(live_jpeg_make(m->init, m->init_len, segment, len, want, &twice,
-                          &again, &reason)
-           == LIVE_OK && again == size && memcmp(out, twice, size) == 0,
+    tap_ok(make(m, len, want, &twice, &again, &reason) == LIVE_OK
+           && again == size && memcmp(out, twice, size) == 0,
            "the same once more");
 
     free(out);
@@ -152,8 +160,7 @@ fails(const media_t *m, size_t len, const char *what)
     out = NULL;
     reason = NULL;
 
-    rc = live_jpeg_make(m->init, m->init_len, segment, len, 0, &out, &size,
-                        &reason);
+    rc = make(m, len, 0, &out, &size, &reason);
 
     tap_ok(rc == LIVE_ERROR && reason, "%s: %s", what,
            reason ? reason : "no reason");

@@ -219,9 +219,7 @@ compare(memory_t *memory, media_t *v, media_t *a)
             if (pkt->pts == AV_NOPTS_VALUE) {
                 untimed++;
 
-            } else if (llabs(((pkt->pts - pts + WRAP / 2) & (WRAP - 1)) - WRAP / 2)
-                > 90)
-            {
+            } else if (((pkt->pts - pts + 90) & (WRAP - 1)) > 180) {
                 wrong++;
             }
 

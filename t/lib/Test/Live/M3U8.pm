@@ -12,12 +12,32 @@ package Test::Live::M3U8;
 # seconds), discontinuity, gap, map (URI), byterange, parts }.
 # Multivariant playlist: type 'multivariant', version, independent, variants:
 # a list of { uri, attributes }, media: a list of attributes.
+#
+# With parts: hints and reports (lists of attributes), skipped (of a delta
+# update), and open, what is known of the segment after the last one: the
+# same fields without uri and duration.  Decimals are kept as text; nanos() makes
+# integers of them, so that they compare exactly.
 
 use strict;
 use warnings;
 
 use Time::Local qw/ timegm /;
 
+
+# The order of what stands before the first segment (HLS-7).
+my %rank = (
+    'EXTM3U' => 0, 'EXT-X-VERSION' => 1, 'EXT-X-DEFINE' => 2,
+    'EXT-X-TARGETDURATION' => 3, 'EXT-X-SERVER-CONTROL' => 4,
+    'EXT-X-PART-INF' => 5, 'EXT-X-MEDIA-SEQUENCE' => 6,
+    'EXT-X-DISCONTINUITY-SEQUENCE' => 7, 'EXT-X-INDEPENDENT-SEGMENTS' => 8,
+    'EXT-X-SKIP' => 9,
+);
+
+# Tags of one segment; they stand before its parts and not among them.
+my %of_segment = map { $_ => 1 } qw/
+    EXT-X-MAP EXT-X-PROGRAM-DATE-TIME EXT-X-DISCONTINUITY EXT-X-KEY
+    EXT-X-BITRATE
+/;
 
 my %once = map { $_ => 1 } qw/
     EXTM3U EXT-X-VERSION EXT-X-TARGETDURATION EXT-X-MEDIA-SEQUENCE
@@ -61,6 +81,7 @@ sub parse {
         errors => [], segments => [], variants => [], media => [],
         seen => {}, next => { parts => [] }, sequence => 0, independent => 0,
         discontinuity_sequence => 0, endlist => 0, version => 1, map => undef,
+        hints => [], reports => [], rank => 0, text => $text,
     }, $class;
 
     $self->error(1, 'a byte order mark or a control character')
@@ -99,7 +120,34 @@ sub tag {
 
     return $self->error(1, "unknown tag $name") unless $handler;
 
+    $self->order($name);
+
     $handler->($self, $value);
+}
+
+
+# HLS-7, HLS-52, HLS-53: where tags stand.
+sub order {
+    my ($self, $name) = @_;
+
+    my $rank = $rank{$name};
+
+    if (defined $rank) {
+        $self->error(7, "$name comes too late") if $rank < $self->{rank};
+        $self->{rank} = $rank if $rank > $self->{rank};
+        return;
+    }
+
+    $self->{rank} = 10 unless $name =~ /\AEXT-X-(?:STREAM-INF|MEDIA|START)\z/;
+
+    my $of_segment = $of_segment{$name} || $name =~ /\AEXT(?:INF|-X-PART)\z/;
+
+    $self->error(52, "$name after a PART of its segment")
+        if $of_segment{$name} && @{ $self->{next}{parts} };
+    $self->error(52, 'a PART after the EXTINF of its segment')
+        if $name eq 'EXT-X-PART' && defined $self->{next}{duration};
+    $self->error(7, "$name after PRELOAD-HINT or RENDITION-REPORT")
+        if $of_segment && (@{ $self->{hints} } || @{ $self->{reports} });
 }
 
 
@@ -197,7 +245,19 @@ sub part_inf {
     my ($self, $value) = @_;
 
     $self->{part_target} = $self->attributes($value)->{'PART-TARGET'};
-    $self->error(50, 'no PART-TARGET') unless $self->{part_target};
+    $self->error(50, 'no PART-TARGET')
+        unless ($self->{part_target} || '') =~ /^\d+(?:\.\d+)?$/;
+}
+
+
+# A decimal number in units of 10^-9, exact; undef for what is none.
+sub nanos {
+    my ($text) = @_;
+
+    my ($whole, $rest) = ($text // '') =~ /^(\d{1,9})(?:\.(\d+))?$/
+        or return undef;
+
+    return $whole * 1_000_000_000 + substr(($rest // '') . '0' x 9, 0, 9);
 }
 
 
@@ -241,11 +301,19 @@ sub part {
     my ($self, $value) = @_;
 
     my $part = $self->attributes($value);
+    my $duration = nanos($part->{DURATION});
 
     $self->error(52, "PART without URI or DURATION: $value")
-        unless $part->{URI} && $part->{DURATION};
+        unless $part->{URI} && $duration;
+    $self->error(50, 'PART without PART-INF')
+        unless defined $self->{part_target};
     $self->error(50, "PART over PART-TARGET: $value")
-        if ($part->{DURATION} || 0) > ($self->{part_target} || 0);
+        if ($duration || 0) > (nanos($self->{part_target}) || 0);
+
+    for my $name (qw/ INDEPENDENT GAP /) {
+        $self->error(52, "$name is not YES: $value")
+            if ($part->{$name} // 'YES') ne 'YES';
+    }
 
     push @{ $self->{next}{parts} }, $part;
 }
@@ -255,7 +323,11 @@ sub skip {
     my ($self, $value) = @_;
 
     $self->{skipped} = $self->attributes($value)->{'SKIPPED-SEGMENTS'};
-    $self->error(55, "bad SKIP $value") unless $self->{skipped};
+    $self->error(55, "bad SKIP $value")
+        unless ($self->{skipped} || '') =~ /^[1-9]\d*$/;
+    $self->error(55, 'SKIP after a segment') if $self->has_segments();
+    $self->error(55, 'SKIP without CAN-SKIP-UNTIL')
+        unless ($self->{server_control} || {})->{'CAN-SKIP-UNTIL'};
 }
 
 
@@ -354,6 +426,8 @@ sub check {
     $self->number_segments();
     $self->check_segment($_) for @{ $self->{segments} };
     $self->check_dates();
+    $self->check_version();
+    $self->check_low_latency();
 }
 
 
@@ -385,6 +459,14 @@ sub number_segments {
         $segment->{msn} = $msn++;
         $segment->{dsn} = $dsn;
     }
+
+    my $open = $self->{open} = $self->{next};
+
+    $open->{msn} = $msn;
+    $open->{dsn} = $dsn + ($open->{discontinuity} || 0);
+    $open->{map} = $self->{map};
+
+    $self->error(7, 'an EXTINF without URI') if defined $open->{duration};
 }
 
 
@@ -408,7 +490,8 @@ sub check_segment {
 sub check_dates {
     my ($self) = @_;
 
-    my @segments = @{ $self->{segments} };
+    my @segments = (@{ $self->{segments} },
+                    grep { @{ $_->{parts} } } $self->{open});
     my @dated = grep { defined $_->{pdt} } @segments;
 
     return unless @dated;
@@ -426,6 +509,131 @@ sub check_dates {
         $self->error(21, sprintf 'segment %s is dated %.3f s off its place',
                                  $b->{msn}, $gap) if abs $gap > 0.0021;
     }
+}
+
+
+# HLS-4: the version that the tags need, and not a much later one.
+sub check_version {
+    my ($self) = @_;
+
+    my $need = defined $self->{map} ? 6 : 3;
+    my $most = $need < 7 ? 7 : $need;
+
+    $need = 9 if $self->{skipped};
+    $most = 9 if ($self->{server_control} || {})->{'CAN-SKIP-UNTIL'};
+
+    $self->error(4, "version $self->{version} with SKIP")
+        if $self->{skipped} && $self->{version} < 9;
+    $self->error(4, "version $self->{version}, $need is needed")
+        if $self->{version} < $need && !$self->{skipped}
+           && @{ $self->{segments} };
+    $self->error(4, "version $self->{version} for no reason")
+        if $self->{version} > $most;
+}
+
+
+sub check_low_latency {
+    my ($self) = @_;
+
+    my %hints;
+
+    $self->error(53, "two hints of TYPE $_->{TYPE}")
+        for grep { $hints{$_->{TYPE} // ''}++ } @{ $self->{hints} };
+    $self->error(53, 'a hint without TYPE or URI')
+        for grep { !$_->{URI} || ($_->{TYPE} // '') !~ /^(?:PART|MAP)$/ }
+            @{ $self->{hints} };
+
+    $self->check_report($_) for @{ $self->{reports} };
+
+    $self->error(29, 'a hint or parts of an open segment beside ENDLIST')
+        if $self->{endlist}
+           && (@{ $self->{hints} } || @{ $self->{open}{parts} });
+
+    return unless defined $self->{part_target};
+
+    $self->check_server_control();
+    $self->check_parts($_) for @{ $self->{segments} }, $self->{open};
+}
+
+
+# The part that comes next, if the playlist says (HLS-53); not an error of its
+# own: there is none while the publisher is away.
+sub hint {
+    my ($self) = @_;
+
+    my ($hint) = grep { ($_->{TYPE} // '') eq 'PART' } @{ $self->{hints} };
+
+    return $hint;
+}
+
+
+# HLS-54
+sub check_report {
+    my ($self, $report) = @_;
+
+    my $uri = $report->{URI} // '';
+
+    $self->error(54, "a report's URI is not relative: $uri")
+        if $uri eq '' || $uri =~ m{^(?:[a-z]+:|//)}i;
+    $self->error(54, "no LAST-MSN for $uri")
+        unless ($report->{'LAST-MSN'} // '') =~ /^\d+$/;
+    $self->error(54, "no LAST-PART for $uri")
+        unless ($report->{'LAST-PART'} // '') =~ /^\d+$/;
+}
+
+
+# HLS-49, with the factors of Apple's specification.
+sub check_server_control {
+    my ($self) = @_;
+
+    my $control = $self->{server_control} || {};
+    my ($hold, $part_hold, $skip) = map { nanos($control->{$_}) }
+        qw/ HOLD-BACK PART-HOLD-BACK CAN-SKIP-UNTIL /;
+    my $part = nanos($self->{part_target}) || 0;
+    my $target = nanos($self->{target}) || 0;
+
+    $self->error(49, 'no CAN-BLOCK-RELOAD=YES')
+        unless ($control->{'CAN-BLOCK-RELOAD'} // '') eq 'YES';
+    $self->error(49, 'no PART-HOLD-BACK, or under 3 x PART-TARGET')
+        if ($part_hold || 0) < 3 * $part;
+    $self->error(49, 'HOLD-BACK is under 3 x TARGETDURATION')
+        if defined $hold && $hold < 3 * $target;
+    $self->error(49, 'CAN-SKIP-UNTIL is under 6 x TARGETDURATION')
+        if defined $skip && $skip < 6 * $target;
+}
+
+
+# HLS-51, HLS-52, HLS-69; the segment may be the open one.
+sub check_parts {
+    my ($self, $segment) = @_;
+
+    my @parts = @{ $segment->{parts} } or return;
+    my $least = (nanos($self->{part_target}) || 0) * 85 / 100;
+    my $sum = 0;
+
+    $self->error(69, "part 0 of $segment->{msn} is not INDEPENDENT")
+        if $self->{independent} && !$parts[0]{INDEPENDENT} && !$parts[0]{GAP};
+
+    for my $i (0 .. $#parts) {
+        my $part = $parts[$i];
+        my $duration = nanos($part->{DURATION}) || 0;
+
+        $sum += $duration;
+
+        # the last one is short by right, or what follows it will tell
+        next if $i == $#parts || $duration >= $least;
+        next if $part->{INDEPENDENT} || $part->{GAP} || $parts[$i + 1]{GAP};
+
+        $self->error(51, "part $i of $segment->{msn} lasts $part->{DURATION}"
+                         . ' s, under 85 % of PART-TARGET');
+    }
+
+    return unless defined $segment->{duration};
+
+    my $off = abs($sum - nanos($segment->{duration})) / 1e9;
+
+    $self->error(52, "the parts of $segment->{msn} last $off s more or less "
+                     . "than it") if $off > 0.001 * @parts;
 }
 
 
