@@ -21,12 +21,12 @@
 
 static void ngx_live_upkeep_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_live_upkeep_claim(ngx_live_zone_t *zone,
-    ngx_live_stream_sh_t **batch);
+    ngx_live_stream_sh_t **batch, u_char *lost);
 static void ngx_live_upkeep_stream(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st);
 static void ngx_live_upkeep_tracks(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st);
-static ngx_uint_t ngx_live_upkeep_left(ngx_live_zone_t *zone,
+static void ngx_live_upkeep_lost(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st);
 static ngx_uint_t ngx_live_upkeep_end(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st, uint64_t now);
@@ -73,6 +73,7 @@ ngx_live_upkeep_handler(ngx_event_t *ev)
     ngx_uint_t             i, n;
     ngx_live_zone_t       *zone;
     ngx_live_stream_sh_t  *batch[NGX_LIVE_UPKEEP_BATCH];
+    u_char                 lost[NGX_LIVE_UPKEEP_BATCH];
 
     zone = ((ngx_live_upkeep_ident_t *) ev->data)->zone;
 
@@ -81,9 +82,14 @@ ngx_live_upkeep_handler(ngx_event_t *ev)
     ngx_live_publish_check();
     ngx_live_text_expire();
 
-    n = ngx_live_upkeep_claim(zone, batch);
+    n = ngx_live_upkeep_claim(zone, batch, lost);
 
     for (i = 0; i < n; i++) {
+
+        if (lost[i]) {
+            ngx_live_upkeep_lost(zone, batch[i]);
+        }
+
         ngx_live_upkeep_stream(zone, batch[i]);
     }
 
@@ -94,7 +100,8 @@ ngx_live_upkeep_handler(ngx_event_t *ev)
 /* Collects this worker's streams, and those that nobody looks after. */
 
 static ngx_uint_t
-ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch)
+ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch,
+    u_char *lost)
 {
     ngx_uint_t             i, n, bucket;
     ngx_live_stream_sh_t  *st;
@@ -118,6 +125,8 @@ ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch)
                 goto done;
             }
 
+            lost[n] = 0;
+
             if (st->owner != ngx_pid) {
 
                 if (ngx_exiting || ngx_live_worker_alive(st->owner)) {
@@ -126,17 +135,7 @@ ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch)
 
                 st->owner = ngx_pid;
                 st->dirty = 0;
-
-                if (st->state == NGX_LIVE_STREAM_LIVE) {
-                    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                                  "live stream \"%*s/%*s\" lost its worker",
-                                  (size_t) st->app_len, st->app,
-                                  (size_t) st->name_len, st->name);
-
-                    st->publication++;
-                    st->deadline = ngx_live_now() + st->resume;
-                    ngx_live_store(&st->state, NGX_LIVE_STREAM_AWAY);
-                }
+                lost[n] = (st->state == NGX_LIVE_STREAM_LIVE);
             }
 
             batch[n++] = st;
@@ -154,21 +153,16 @@ done:
 static void
 ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
-    uint64_t    now;
-    ngx_uint_t  left;
+    uint64_t  now;
 
     now = ngx_live_now();
-    left = 0;
 
     if (st->state == NGX_LIVE_STREAM_AWAY) {
 
         /* any worker may take it over, but not in the middle of this */
 
         ngx_shmtx_lock(&zone->shpool->mutex);
-
-        left = ngx_live_upkeep_left(zone, st);
         ngx_live_upkeep_tracks(zone, st);
-
         ngx_shmtx_unlock(&zone->shpool->mutex);
 
     } else {
@@ -177,10 +171,6 @@ ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 
     if (st->owner == ngx_pid && st->state != NGX_LIVE_STREAM_FREE) {
         ngx_live_ts_advance(zone, st);
-    }
-
-    if (left) {
-        ngx_live_render_later(zone, st, NGX_LIVE_RENDER_ALL);
     }
 
     switch (st->state) {
@@ -222,25 +212,41 @@ ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 }
 
 
-/* 1: a writer has died while it was making segments, they are complete now. */
+/*
+ * The writer has died: what it was making is complete before anybody sees
+ * that nothing comes any more.
+ */
 
-static ngx_uint_t
-ngx_live_upkeep_left(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
+static void
+ngx_live_upkeep_lost(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  mine;
 
-    if (st->owner != ngx_pid) {
-        return 0;
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    mine = (st->owner == ngx_pid && st->state == NGX_LIVE_STREAM_LIVE);
+
+    if (mine) {
+        st->publication++;
+        st->deadline = ngx_live_now() + st->resume;
+
+        ngx_live_publish_align(zone, st);
+
+        ngx_live_store(&st->state, NGX_LIVE_STREAM_AWAY);
     }
 
-    for (i = 0; i < st->ntracks; i++) {
-        if (st->tracks[i].open_msn) {
-            ngx_live_publish_align(zone, st);
-            return 1;
-        }
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    if (!mine) {
+        return;
     }
 
-    return 0;
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "live stream \"%*s/%*s\" lost its worker",
+                  (size_t) st->app_len, st->app,
+                  (size_t) st->name_len, st->name);
+
+    ngx_live_render_later(zone, st, NGX_LIVE_RENDER_ALL);
 }
 
 
