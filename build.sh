@@ -35,7 +35,7 @@ TEST_PACKAGES=(
     mpv rtmpdump vlc-bin vlc-plugin-base vlc-plugin-access-extra
 
     # caches in front
-    varnish
+    varnish trafficserver
 )
 
 DEBIAN_HEADERS=/usr/share/nginx/src

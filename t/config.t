@@ -88,13 +88,14 @@ sub bad {
 good('the module without live{}', config(''));
 good('live{} with a zone alone', with_live('zone 8m;'));
 good('every setting in live{}', with_live(<<'EOT'));
-zone 1g; segment 4s max=12s; window 60s; resume 60s; publish_timeout 10s;
+zone 1g; segment 4s max=12s; part 500ms; window 60s; resume 60s;
+publish_timeout 10s;
 publish_stall 2s; max_message 16m; rendition source copy;
 EOT
 good('every setting in an application', with_live(<<'EOT'));
 zone 64m;
 application live {
-    segment 500ms; window 1500ms; resume 0; publish_timeout 1s;
+    segment 500ms; part 100ms; window 1500ms; resume 0; publish_timeout 1s;
     publish_stall 500ms; max_message 4k; rendition source copy;
 }
 application other { segment 60s; window 180s; }
@@ -186,7 +187,29 @@ bad('a segment that makes an inherited window too short',
     with_live("zone 8m;\nwindow 10s;\napplication a { segment 4s; } #!"),
     '"window" of application "a" is 10000ms');
 
-for my $name (qw/ window resume publish_timeout publish_stall /) {
+good('no parts', with_live('zone 8m; part 0; application a { }'));
+good('parts of half a segment',
+     with_live('zone 8m; segment 2s; part 1s; application a { }'));
+good('the least segment has parts of half of it by default',
+     with_live('zone 8m; application a { segment 500ms; }'));
+
+for my $ms (1, 99, 2001, 4000) {
+    bad("part ${ms}ms in segments of 4 s",
+        with_live("zone 8m;\napplication a {\npart ${ms}ms;\n} #!"),
+        qr/"part" of application "a" is ${ms}ms, it must be 0, or 100ms to /
+        . '2000ms, half a segment');
+}
+
+bad('a part that an inherited segment makes too long',
+    with_live("zone 8m;\nsegment 1s;\napplication a { part 501ms; } #!"),
+    '"part" of application "a" is 501ms, it must be 0, or 100ms to 500ms');
+bad('a segment that makes an inherited part too long',
+    with_live("zone 8m;\npart 500ms;\napplication a { segment 900ms; } #!"),
+    '"part" of application "a" is 500ms, it must be 0, or 100ms to 450ms');
+bad('part without a time', with_live("zone 8m;\npart; #!"),
+    'invalid number of arguments in "part"');
+
+for my $name (qw/ part window resume publish_timeout publish_stall /) {
     bad("$name with junk", with_live("zone 8m;\n$name soon; #!"),
         qr/"$name" directive invalid value/);
     bad("$name twice", with_live("zone 8m;\n$name 60s;\n$name 61s; #!"),
@@ -345,8 +368,8 @@ events { }
 live {
     zone 64m;
     application plain { }                       # before what it inherits
-    application own { segment 2s; resume 1h; max_message 16m; }
-    application most { segment 2s max=3s; resume 1h; max_message 1m; }
+    application own { segment 2s; part 0; resume 1h; max_message 16m; }
+    application most { segment 2s max=3s; part 1s; resume 1h; max_message 1m; }
     application quiet { publish_timeout 1s; max_message 1m; }
     application small { max_message 4k; }
 }
@@ -374,7 +397,8 @@ EOT
 {
     my $text = $t->read_file('nginx.conf');
 
-    $text =~ s/(zone 64m;)/$1 segment 1s max=20s; window 10s; resume 500ms;/;
+    $text =~ s/(zone 64m;)/$1 segment 1s max=20s; window 10s; resume 500ms;
+                              part 200ms;/;
     $t->write_file('nginx.conf', $text);
 }
 
@@ -406,6 +430,11 @@ like(playlist('own')->{body}, qr/^#EXT-X-TARGETDURATION:10$/m,
 like(playlist('most')->{body}, qr/^#EXT-X-TARGETDURATION:3$/m,
      'an application\'s max= holds (HLS-8)');
 
+like(playlist('most')->{body}, qr/^#EXT-X-PART-INF:PART-TARGET=1\.0*$/m,
+     'a part of its own');
+unlike(playlist('own')->{body}, qr/^#EXT-X-(?:PART|SERVER-CONTROL)/m,
+       'part 0: no low latency');
+
 is(() = playlist('plain')->{body} =~ /^#EXTINF/mg, 3, 'segment 1s inherited');
 is(() = playlist('own')->{body} =~ /^#EXTINF/mg, 2, 'segment 2s of its own');
 
@@ -419,6 +448,8 @@ ok($t->wait_for(sub { $t->log(qr/RTMP ends: .*message/i) }, 20, 'log line'),
 
 ok($t->wait_for(sub { playlist('quiet')->{body} =~ /EXTINF/ }, 20, 'segment'),
    'the stream with publish_timeout is live');
+like(playlist('quiet')->{body}, qr/^#EXT-X-PART-INF:PART-TARGET=0\.20*$/m,
+     'part is inherited (HLS-50)');
 kill 'STOP', $quiet;
 ok($t->wait_for(sub { $t->log(qr/nothing came from the publisher for 1000ms/) },
                 20, 'timeout'), 'publish_timeout 1s of its own holds');

@@ -133,6 +133,9 @@ sub goes_on {
         push @wrong, @{ $p->{errors} };
         push @wrong, $p->changes_since($old) if $old;
 
+        # parts alone at first
+        return @wrong unless @{ $p->{segments} };
+
         $old = $p;
         $first //= $p->{segments}[-1]{msn};
         $cache{ $r->{headers}{'x-cache'} // '' }++;

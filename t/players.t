@@ -1,18 +1,16 @@
 #!/usr/bin/env perl
 
-# Real players: hls.js in Chromium through a republish, the example page, VLC,
-# mpv, ffprobe.
+# Players in Chromium: hls.js as it comes and the example page, through a
+# republish.
 #
 # alone
 
 use strict;
 use warnings;
 
-use IO::Socket::INET;
-use List::Util qw/ max /;
-use Time::HiRes qw/ time /;
 use Test::More;
 use Test::Live;
+use Test::Live::Browser;
 
 use constant {
     FPS     => 30,
@@ -32,6 +30,7 @@ live {
 
     application live {
         segment 2s max=3s;
+        part 0;
         window 30s;
         resume 60s;
         rendition source copy;
@@ -90,41 +89,34 @@ my $publisher = publish();
 ok($t->wait_for(sub { segments() >= 6 }, 30, 'sixth segment'),
    'a stream is there');
 
-my $browser = $t->spawn({ output => 'play.err', stdout => 'play.out',
-                          env => { LIVE_SHOTS => $ENV{LIVE_SHOTS} || '' } },
-                        'node', "$root/t/browser/play.js",
-                        "$base/browser/player.html?url=/live/show/"
-                        . 'playlist.m3u8',
-                        "$base/#show");
-
-my (@hls, @page, @crashes, $read);
+my $browser = Test::Live::Browser->new($t,
+    "$base/browser/player.html?url=/live/show/playlist.m3u8", "$base/#show",
+    "$base/dash.html#show");
 
 ok($t->wait_for(sub {
-       reports();
-       return @hls && @page && $hls[-1]{started}
-              && $page[-1]{state} eq 'playing';
-   }, 60, 'playing browser'), 'hls.js and the example page play');
+       return $browser->reports() && hls()->{started}
+              && page()->{state} eq 'playing' && dash()->{totalFrames};
+   }, 60, 'playing browser'), 'hls.js and the example pages play');
 
-my ($hls_start, $page_start) = ($hls[-1], $page[-1]);
-
-other_players();
+my ($hls_start, $page_start, $dash_start) = (hls(), page(), dash());
 
 ok($t->wait_for(sub {
-       reports();
-       return $hls[-1]{currentTime} - $hls_start->{currentTime} >= SECONDS;
+       $browser->reports();
+       return hls()->{currentTime} - $hls_start->{currentTime} >= SECONDS;
    }, SECONDS + 60, 'half a minute of hls.js'),
    'hls.js plays for ' . SECONDS . ' s');
 
-check_hls('undisturbed', $hls_start, $hls[-1]);
-check_page('undisturbed', $page_start, $page[-1]);
+check_hls('undisturbed', $hls_start, hls());
+check_page('undisturbed', $page_start, page());
+check_dash($dash_start, dash());
 
 republish();
 
 # ENDLIST is for good only: the same player goes on (HLS-17)
-ok(!@crashes, 'no page has an uncaught error')
-    or diag(join "\n", @crashes);
+is_deeply($browser->crashes(), [], 'no page has an uncaught error');
+is_deeply($browser->refused(), [], 'no request is refused');
 
-$t->end($browser);
+$browser->end();
 
 done_testing();
 
@@ -141,39 +133,12 @@ sub segments {
 }
 
 
-# Takes in what play.js has printed since the last call.
-sub reports {
-    my $text = $t->read_file('play.out') // '';
-    my $new = substr $text, $read // 0;
+# The latest reports.
+sub hls { return $browser->report(0) }
 
-    $new =~ s/[^\n]*\z//;
-    $read += length $new;
+sub page { return $browser->report(1) }
 
-    for my $line (split /\n/, $new) {
-        my $entry = decode($line);
-
-        if (defined $entry->{crash}) {
-            push @crashes, $entry->{crash};
-            diag($entry->{crash});
-
-        } elsif ($entry->{page} == 0) {
-            push @hls, $entry->{report};
-
-        } else {
-            push @page, $entry->{report};
-        }
-    }
-
-    die "the browser is gone:\n" . $t->output($browser)
-        unless $t->is_running($browser);
-}
-
-
-sub decode {
-    require JSON::PP;
-
-    return JSON::PP::decode_json($_[0]);
-}
+sub dash { return $browser->report(2) }
 
 
 sub check_hls {
@@ -214,13 +179,25 @@ sub check_page {
 }
 
 
+sub check_dash {
+    my ($from, $to) = @_;
+
+    is_deeply($to->{errors}, [], 'the DASH page: no error');
+    is($to->{stalls}, $from->{stalls}, 'the DASH page: no stall');
+    cmp_ok($to->{currentTime} - $from->{currentTime}, '>=', SECONDS / 2,
+           'the DASH page: time goes on');
+    cmp_ok($to->{totalFrames} - $from->{totalFrames}, '>=',
+           SECONDS / 2 * FPS, 'the DASH page: frames are shown');
+}
+
+
 # The publisher stops and another comes within "resume" (invariant 10).
 sub republish {
     my ($before, $page_before);
 
     $t->end($publisher);
-    reports();
-    ($before, $page_before) = ($hls[-1], $page[-1]);
+    $browser->reports();
+    ($before, $page_before) = (hls(), page());
 
     ok($t->wait_for(sub {
            $t->get('/streams')->{body} =~ /"state":"away"/;
@@ -231,154 +208,28 @@ sub republish {
 
     # it stays away for three seconds of the player's time
     $t->wait_for(sub {
-        reports();
-        return $hls[-1]{currentTime} - $before->{currentTime} >= 3;
+        $browser->reports();
+        return hls()->{currentTime} - $before->{currentTime} >= 3;
     }, 20, 'three more seconds of hls.js');
 
     $publisher = publish();
 
     ok($t->wait_for(sub {
-           reports();
-           my %loaded = map { $_ => 1 } @{ $hls[-1]{discontinuities} };
+           $browser->reports();
+           my %loaded = map { $_ => 1 } @{ hls()->{discontinuities} };
            return keys %loaded >= 2;
        }, 30, 'fragment behind the discontinuity'),
        'hls.js loads what comes behind the discontinuity (HLS-20)');
 
     ok($t->wait_for(sub {
-           reports();
-           return $hls[-1]{currentTime} - $before->{currentTime} >= 20
-                  && $page[-1]{currentTime} - $page_before->{currentTime}
+           $browser->reports();
+           return hls()->{currentTime} - $before->{currentTime} >= 20
+                  && page()->{currentTime} - $page_before->{currentTime}
                      >= 20;
        }, 90, 'hls.js over the republish'),
        'hls.js plays on over the republish (invariant 10)');
 
-    is($hls[-1]{attached}, 1, 'in the same player, attached once');
-    check_hls('over the republish', $before, $hls[-1]);
-    check_page('over the republish', $page_before, $page[-1]);
-}
-
-
-sub other_players {
-    my $vlc = start_vlc();
-    my $probe = $t->spawn({ output => 'ffprobe.err',
-                            stdout => 'ffprobe.out' },
-                          qw/ ffprobe -v warning -count_frames
-                              -read_intervals %+8 -of csv=p=0
-                              -show_entries /,
-                          'stream=codec_type,nb_read_frames', $stream);
-    my $mpv = $t->spawn({ output => 'mpv.out' },
-                        qw/ mpv --no-config --vo=null --ao=null --length=8 /,
-                        '--msg-level=all=warn,mpv=info',
-                        "--script=$root/t/browser/mpv.lua", $stream);
-
-    check_vlc($vlc);
-    check_ffprobe($probe);
-    check_mpv($mpv);
-}
-
-
-sub check_ffprobe {
-    my ($pid) = @_;
-
-    is($t->wait_exit($pid, 60), 0, 'ffprobe reads the playlist');
-
-    # its demuxer reads the init segment again after each playlist
-    my @lines = grep { !/duplicated MOOV/ }
-                split /\n/, $t->read_file('ffprobe.err') // '';
-
-    is_deeply(\@lines, [], 'ffprobe has no complaint');
-
-    my $text = $t->read_file('ffprobe.out') // '';
-    my ($video) = $text =~ /video,(\d+)/;
-    my ($audio) = $text =~ /audio,(\d+)/;
-
-    cmp_ok($video // 0, '>=', 8 * FPS, 'ffprobe decodes every frame of 8 s')
-        or diag($text);
-    cmp_ok($audio // 0, '>=', int(8 * 48000 / 1024), 'ffprobe decodes audio')
-        or diag($text);
-}
-
-
-sub check_mpv {
-    my ($pid) = @_;
-
-    is($t->wait_exit($pid, 60), 0, 'mpv plays the stream');
-
-    my ($json) = $t->output($pid) =~ /REPORT (\{.*\})/;
-    my $report = $json ? decode($json) : {};
-
-    is($report->{reason}, 'eof', 'mpv comes to its end')
-        or diag($t->output($pid));
-    cmp_ok($report->{pos} // 0, '>=', 7, 'mpv plays 8 s')
-        or diag($t->output($pid));
-    is($report->{drop}, 0, 'mpv decodes every frame');
-    is($report->{stalls} // 0, 0, 'mpv never waits for data');
-    unlike($t->output($pid), qr/error|invalid|corrupt/i,
-           'mpv has no complaint');
-}
-
-
-# VLC refuses to run as root.
-sub start_vlc {
-    my $port = $t->port('vlc');
-    my $home = $t->dir() . '/vlc';
-    my @user = $> == 0 ? ('runuser', '-u', 'nobody', '--') : ();
-
-    mkdir $home;
-    chmod 0755, $t->dir();
-    chmod 0777, $home;
-
-    return $t->spawn({ output => 'vlc.out' }, @user, 'env', "HOME=$home",
-                     qw/ vlc -I oldrc --rc-fake-tty --vout dummy --aout dummy
-                         --no-video-title-show --no-dbus -q --rc-host /,
-                     "127.0.0.1:$port", $stream);
-}
-
-
-sub check_vlc {
-    my ($pid) = @_;
-
-    my ($stats, %value) = '';
-
-    $t->wait_for(sub {
-        $stats = vlc_stats();
-        %value = $stats =~ /^\| +(.+?) *: +(\d+)/mg;
-
-        return ($value{'video decoded'} // 0) >= 8 * FPS;
-    }, 60, 'VLC that plays');
-
-    cmp_ok($value{'video decoded'} // 0, '>=', 8 * FPS, 'VLC decodes 8 s')
-        or diag($stats, $t->output($pid));
-    cmp_ok($value{'audio decoded'} // 0, '>', 0, 'VLC decodes audio');
-    # late ones; a machine that is busy has some while VLC starts
-    cmp_ok($value{'frames lost'} // 1e9, '<=', FPS / 2,
-           'VLC shows the frames in time') or diag($stats);
-    is($value{'demux corrupted'}, 0, 'VLC finds nothing corrupted');
-    is($value{'discontinuities'}, 0, 'VLC sees one timeline');
-
-    $t->end($pid);
-}
-
-
-sub vlc_stats {
-    my $text = '';
-    my $end = time() + 5;
-
-    my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1:' . $t->port('vlc'), Timeout => 2)
-        or return '';
-
-    local $SIG{PIPE} = 'IGNORE';
-    $socket->autoflush(1);
-    print $socket "stats\n";
-
-    while ($text !~ /end of statistical info/) {
-        my ($bits, $left) = ('', $end - time());
-
-        vec($bits, fileno $socket, 1) = 1;
-        last if $left <= 0 || select($bits, undef, undef, $left) <= 0;
-        sysread $socket, $text, 65536, length $text or last;
-    }
-
-    return $text;
+    is(hls()->{attached}, 1, 'in the same player, attached once');
+    check_hls('over the republish', $before, hls());
+    check_page('over the republish', $page_before, page());
 }

@@ -185,7 +185,8 @@ sub takeover {
 
     is("@begins", "$workers[0] $workers[$other]", "$where indeed");
 
-    one_timeline($stream, $where, $old, 60, $clip{v});
+    # the parts of the third segment are published as well (invariant 7)
+    one_timeline($stream, $where, $old, 90, $clip{v});
     one_timeline("live/$name/audio", $where, undef, undef, $clip{a});
 }
 

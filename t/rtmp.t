@@ -802,7 +802,11 @@ sub names {
 # --- the good stream ----------------------------------------------------------
 
 sub unaffected {
-    my ($samples, $p) = read_track('live/good/source');
+
+    # where its clip begins anew the audio is 11 ms longer than the video, and
+    # the end of the last part was announced when the next frame came
+    my ($samples, $p) = read_track('live/good/source',
+                                   qr/^CMAF-14: segment starts at /);
     my @sent = map { md5_hex(substr $_->{payload}, 5) } @{ $clip->{video} };
     my @wrong = grep { md5_hex($samples->[$_]{data}) ne $sent[$_ % @sent] }
                 0 .. $#$samples;

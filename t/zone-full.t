@@ -129,7 +129,7 @@ sub last_msn {
 
     my $playlist = playlist($name) or return 0;
 
-    return $playlist->{segments}[-1]{msn};
+    return $playlist->last_msn();
 }
 
 

@@ -160,6 +160,14 @@ sub fetch_all {
 }
 
 
+# Waits until a segment is listed, where parts alone come first.
+sub listed {
+    my ($url) = @_;
+
+    return $t->poll(sub { @{ (playlist($url) || return)->{segments} } }, 10);
+}
+
+
 # Bytes of memory that the zone's file has.
 sub blocks {
     for my $fd (glob '/proc/' . $t->master() . '/fd/*') {
@@ -288,8 +296,10 @@ sub test_room {
         push @clients, $client;
 
         last unless $t->poll(sub {
-            playlist("/live/$name/source") && playlist("/live/$name/audio")
-                || $client->is_closed(0.02)
+            my @tracks = grep { $_ && @{ $_->{segments} } }
+                         map { playlist("/live/$name/$_") } qw/ source audio /;
+
+            @tracks == 2 || $client->is_closed(0.02)
         }, 10) && !$client->is_closed(0.02);
     }
 
@@ -315,7 +325,7 @@ sub test_room {
 
 # New streams come and go, and one stream is published again and again.
 sub test_cycles {
-    my ($cycles, $streams) = (0, 0);
+    my ($cycles, $streams, $last) = (0, 0, '');
     my $full = qr/zone is full|index of the live zone/;
     my $before = () = $t->log($full);
 
@@ -326,17 +336,28 @@ sub test_cycles {
             my $client = eval { client('live', $name, @begin) }
                 or fail("round $round: $name is refused: $@");
 
-            $t->poll(sub { playlist("/live/$name/source") }, 10);
+            listed("/live/$name/source");
             fetch_all("/live/$name");
             $client->stop($name);
             $streams++;
         }
 
         for (1 .. 1000) {
-            my $client = eval { client('again', 'again', @begin) }
-                or fail("cycle $cycles is refused: $@");
+            my ($client, $after);
 
-            $t->poll(sub { playlist('/again/again/source') }, 10);
+            # the one before is gone when its worker has seen it go
+            $t->poll(sub { $client = eval { client('again', 'again', @begin) } },
+                     10) or fail("cycle $cycles is refused: $@");
+
+            # something of this one, and not of those before alone
+            $t->poll(sub {
+                my $p = playlist('/again/again/source') or return;
+
+                $after = ($p->{segments}[-1] || return)->{uri};
+                return $after ne $last;
+            }, 10);
+            $last = $after;
+
             fetch_all('/again/again');
             $client->close();
             $cycles++;

@@ -230,6 +230,7 @@ function draw() {
     const state = element("state");
     const notice = element("notice");
     const link = element("link");
+    const dash = element("dash");
     const playing = playback.state === "playing";
 
     element("name").textContent = playback.name || "No stream chosen";
@@ -245,9 +246,11 @@ function draw() {
     element("start").hidden = !playback.blocked || !video.paused;
 
     link.hidden = !playback.name;
+    dash.hidden = !playback.name;
 
     if (playback.name) {
         link.href = playback.url();
+        dash.href = "dash.html#" + encodeURIComponent(playback.name);
     }
 
     drawLog();

@@ -41,6 +41,8 @@ static ngx_int_t ngx_live_cut_apply(ngx_live_writer_t *w,
 static ngx_int_t ngx_live_cut_part(ngx_live_writer_t *w, int64_t dts);
 static ngx_int_t ngx_live_cut_full(ngx_live_publication_t *pub,
     ngx_live_writer_t *w);
+static ngx_uint_t ngx_live_cut_doubt(ngx_live_publication_t *pub,
+    ngx_live_writer_t *w);
 static uint32_t ngx_live_cut_fit(ngx_live_writer_t *w);
 static ngx_int_t ngx_live_cut_whole(ngx_live_writer_t *w, uint32_t *n);
 static ngx_uint_t ngx_live_cut_passed(ngx_live_publication_t *pub,
@@ -109,6 +111,19 @@ ngx_live_cut_video(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     }
 
     us = live_ticks_to_us(dts, w->info.timescale);
+
+    /* where audio has led, no segment can begin before the one it began */
+
+    if (pub->cut && us < pub->last.us
+        && (!w->open || w->need_key || w->changed || pub->discontinuity))
+    {
+        w->need_key = 1;
+        return NGX_DECLINED;
+    }
+
+    if (w->sh == NULL) {
+        w->nboundaries = 0;
+    }
 
     if (ngx_live_cut_queued(w, us, dts) != NGX_OK) {
         return NGX_ERROR;
@@ -403,7 +418,9 @@ ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
         /* how long its last frame lasts is for the next one to tell, unless
          * there is haste and hardly a doubt */
 
-        if (pub->st->part_target == 0 || !live_track_clock_steady(&w->clock))
+        if (pub->st->part_target == 0
+            || !live_track_clock_steady(&w->clock)
+            || ngx_live_cut_doubt(pub, w))
         {
             return NGX_DECLINED;
         }
@@ -422,6 +439,20 @@ ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
     ngx_live_cut_expect(w);
 
     return NGX_OK;
+}
+
+
+/*
+ * 1 where the next frame may begin a segment and no segment before tells: then
+ * the hint for what comes next would be a guess (HLS-53).
+ */
+
+static ngx_uint_t
+ngx_live_cut_doubt(ngx_live_publication_t *pub, ngx_live_writer_t *w)
+{
+    return pub->length_us == 0
+           && live_ticks_to_us(w->end, w->info.timescale) - pub->begin_us
+              >= pub->segment_us - NGX_LIVE_CUT_NEAR;
 }
 
 
@@ -511,14 +542,26 @@ ngx_live_cut_passed(ngx_live_publication_t *pub, ngx_live_writer_t *w,
 static void
 ngx_live_cut_expect(ngx_live_writer_t *w)
 {
-    int64_t                  us;
+    int64_t                  us, frame;
     ngx_live_publication_t  *pub;
 
     pub = w->pub;
     us = live_ticks_to_us(w->end, w->info.timescale);
 
+    /* what the segment before lacked of a frame, or had too much of it, does
+     * not matter; audio ends where its next frame would be behind the end */
+
+    frame = 0;
+
+    if (w->media == LIVE_MEDIA_VIDEO) {
+        frame = live_ticks_to_us(live_track_clock_duration(&w->clock),
+                                 w->info.timescale);
+    }
+
     w->sh->ends = pub->length_us
-                  && us >= pub->begin_us + pub->length_us - NGX_LIVE_CUT_EXACT;
+                  && us + ngx_max(frame - NGX_LIVE_CUT_EXACT,
+                                  NGX_LIVE_CUT_EXACT)
+                     > pub->begin_us + pub->length_us;
 }
 
 
@@ -829,6 +872,14 @@ ngx_live_cut_interrupt(ngx_live_writer_t *w, int64_t end_us)
     /* of reordered frames, the last decoded is not the last shown */
 
     shown = ngx_max(w->end, w->shown);
+
+    /* less than a frame is no hole, and a part that is out stays as it is */
+
+    if (w->nsamples == 0
+        && end - shown < (int64_t) live_track_clock_duration(&w->clock))
+    {
+        return ngx_live_writer_close(w, 0, w->end);
+    }
 
     return ngx_live_writer_close(w, w->nsamples,
                                  w->end + ngx_max(end - shown, 0));

@@ -7,9 +7,6 @@
 #include "live_clock.h"
 
 
-/* how long the multivariant playlist waits for a track that is announced */
-#define NGX_LIVE_RENDER_WAIT  2000      /* ms */
-
 #define NGX_LIVE_RENDER_MAX   1024      /* streams of one pass */
 
 

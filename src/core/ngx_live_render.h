@@ -11,6 +11,9 @@
 #include "ngx_live_zone.h"
 
 
+/* how long a first version waits for a track that is announced, ms */
+#define NGX_LIVE_RENDER_WAIT  2000
+
 /* bits of docs */
 #define NGX_LIVE_RENDER_MULTIVARIANT  (1 << NGX_LIVE_DOC_MULTIVARIANT)
 #define NGX_LIVE_RENDER_MEDIA                                                 \

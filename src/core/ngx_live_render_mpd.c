@@ -43,7 +43,7 @@ void
 ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
     uint64_t msn)
 {
-    int64_t                 start, duration, off;
+    int64_t                 start, duration, off, grid;
     ngx_live_period_sh_t   *p;
     ngx_live_segment_sh_t  *seg;
 
@@ -57,8 +57,11 @@ ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
     if (p == NULL || (seg->flags & LIVE_SEGMENT_DISCONTINUITY)
         || p->tracks != st->ntracks)
     {
-        ngx_live_period_begin(st, msn, start,
-                              st->part_target ? duration : 0);
+        /* less than two parts is what an interruption has left */
+
+        grid = duration >= (int64_t) st->part_target * 2000 ? duration : 0;
+
+        ngx_live_period_begin(st, msn, start, st->part_target ? grid : 0);
         return;
     }
 
@@ -78,9 +81,15 @@ ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
         return;
     }
 
-    off = start + duration - p->start_us - (msn + 1 - p->msn) * p->grid_us;
+    /*
+     * One that is too short may be the last one of a publication: it is the
+     * segment behind it that is off the grid.
+     */
+    off = start - p->start_us - (int64_t) (msn - p->msn) * p->grid_us;
 
-    if (off > p->grid_us / 4 || off < -p->grid_us / 4) {
+    if (off < -p->grid_us / 4
+        || off + ngx_max(duration - p->grid_us, 0) > p->grid_us / 4)
+    {
         ngx_live_period_begin(st, msn, start, 0);
     }
 }
@@ -150,6 +159,14 @@ ngx_live_render_mpd(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     live_m3u8_segment_t  *next;
 
     if (ngx_live_stream_lead(st) == NULL || st->nperiods == 0) {
+        return;
+    }
+
+    /* the tracks of a period are those of its first version (DASH-16) */
+
+    if (st->docs[NGX_LIVE_DOC_MPD].version == 0 && st->ntracks < st->expect
+        && ngx_live_now() - st->started < NGX_LIVE_RENDER_WAIT)
+    {
         return;
     }
 
@@ -354,7 +371,9 @@ ngx_live_mpd_limit(ngx_live_stream_sh_t *st)
     for (i = 0; i < st->ntracks; i++) {
         t = &st->tracks[i];
 
-        if (t->segments.head > t->segments.tail) {
+        /* one that makes its first segment has an end as well */
+
+        if (t->segments.head > t->segments.tail || t->open_msn) {
             limit = ngx_min(limit, t->segments.head);
         }
     }

@@ -41,6 +41,15 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
 {
     ngx_live_publication_t  *pub = w->pub;
 
+    if (w->sh->parts.head && b->msn < w->sh->segments.head) {
+
+        /* a number that was used never comes back (invariant 3) */
+
+        ngx_log_error(NGX_LOG_ALERT, pub->log, 0,
+                      "segment %uL would be made anew", b->msn);
+        return NGX_ERROR;
+    }
+
     /*
      * A range is left long before it ends, so that no segment can cross it
      * into the range of another track.
@@ -94,9 +103,15 @@ ngx_live_writer_begin_part(ngx_live_writer_t *w)
 
     frame = live_track_clock_duration(&w->clock);
 
-    if (frame < w->info.timescale / 300) {
-
-        /* nothing is known of the rate yet: room for 60 a second */
+    /*
+     * Nothing is known of the rate yet, or frames come as they like, so that
+     * the last distance says little: room for 60 a second.
+     */
+    if (frame < w->info.timescale / 300
+        || (frame > w->info.timescale / 60
+            && w->media == LIVE_MEDIA_VIDEO
+            && !live_track_clock_steady(&w->clock)))
+    {
         frame = w->info.timescale / 60;
     }
 

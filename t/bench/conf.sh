@@ -75,6 +75,43 @@ END
 }
 
 
+# Low latency beside the same without; "parked" holds requests for 8 s.
+conf_low_latency() {
+    local stream
+
+    stream=$(modules_dir)/ngx_stream_module.so
+    [ ! -e "$stream" ] || echo "load_module $stream;"
+
+    cat << END
+load_module $SO;
+live {
+    zone 8g;
+    window 6s;
+    segment 2s max=2s;
+    rendition source copy;
+
+    application parts { part 200ms; }
+    application audio { part 500ms; }
+    application poll { part 0; }
+    application parked { segment 8s max=9s; window 30s; part 500ms; }
+}
+stream {
+    server { listen 127.0.0.1:$RTMP_PORT; live_rtmp; }
+}
+http {
+    $(http_temp_paths low_latency)
+    server {
+        listen 127.0.0.1:$HTTP_PORT backlog=4096 reuseport;
+        location /parts/ { live_play parts; }
+        location /audio/ { live_play audio; }
+        location /poll/ { live_play poll; }
+        location /parked/ { live_play parked; }
+    }
+}
+END
+}
+
+
 # The files of $SCRATCH/files in every way that nginx has of serving them, and
 # the playlist from the configuration itself, which is the floor.
 conf_static() {

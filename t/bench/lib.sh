@@ -76,6 +76,8 @@ make_material() {
 
     cc -std=c17 -O2 -Wall -Wextra -Werror -o "$BUILD/rtmp_load" \
         "$ROOT"/t/bench/rtmp_load*.c
+    cc -std=c17 -O2 -Wall -Wextra -Werror -o "$BUILD/hls_load" \
+        "$ROOT"/t/bench/hls_load*.c
 
     [ -s "$FLV" ] && return
 
@@ -129,17 +131,19 @@ forget_pid() {
 
 # ---- servers: each has a directory of its own in $SCRATCH
 
-# NAME, configuration on stdin; sets MASTER_NAME and WORKER_NAME
+# NAME [WORKERS [CORES]], configuration on stdin; sets MASTER_NAME and
+# WORKER_NAME, which has the pids of all of them
 start_server() {
-    local name=$1 dir=$SCRATCH/$1 master worker i
+    local name=$1 count=${2:-1} cores=${3:-$SERVER_CORE} dir=$SCRATCH/$1
+    local master worker i
 
     mkdir -p "$dir/tmp"
 
     {
         [ "$(id -u)" != 0 ] || echo "user root;"
-        echo "daemon off; worker_processes 1; pid $dir/pid;"
+        echo "daemon off; worker_processes $count; pid $dir/pid;"
         echo "worker_rlimit_nofile 16384; error_log $dir/error.log error;"
-        echo "events { worker_connections 8192; }"
+        echo "events { worker_connections 14000; multi_accept on; }"
         cat
     } > "$dir/body"
 
@@ -147,19 +151,20 @@ start_server() {
     { grep '^load_module' "$dir/body" || true
       grep -v '^load_module' "$dir/body"; } > "$dir/nginx.conf"
 
-    taskset -c "$SERVER_CORE" "$NGINX" -p "$dir/" -c "$dir/nginx.conf" \
+    taskset -c "$cores" "$NGINX" -p "$dir/" -c "$dir/nginx.conf" \
         -e "$dir/error.log" &
     master=$!
     PIDS+=("$master")
 
     for i in $(seq 50); do
-        worker=$(worker_of "$master")
-        [ -z "$worker" ] || break
+        worker=$(workers_of "$master")
+        [ "$(wc -w <<< "$worker")" -ne "$count" ] || break
         kill -0 "$master" 2> /dev/null || break
         sleep 0.1
     done
 
-    [ -n "$worker" ] || die "$name did not start: $(tail -n 3 "$dir/error.log")"
+    [ "$(wc -w <<< "$worker")" -eq "$count" ] \
+        || die "$name did not start: $(tail -n 3 "$dir/error.log")"
 
     printf -v "MASTER_$name" %s "$master"
     printf -v "WORKER_$name" %s "$worker"
@@ -168,15 +173,16 @@ start_server() {
 
 
 # others than workers: nginx-rtmp has a cache manager, which removes old files
-worker_of() {
-    local child
+workers_of() {
+    local child found=()
 
     for child in $(cat "/proc/$1/task/$1/children" 2> /dev/null); do
         if grep -aq 'nginx: worker' "/proc/$child/cmdline" 2> /dev/null; then
-            echo "$child"
-            return
+            found+=("$child")
         fi
     done
+
+    echo "${found[@]}"
 }
 
 
@@ -210,19 +216,28 @@ http_temp_paths() {
 
 # ---- accounting
 
-# CPU time of a process in ms: utime + stime, all its threads
+# CPU time of processes in ms: utime + stime, all their threads
 cpu_ms() {
-    sed 's/.*) //' "/proc/$1/stat" \
-        | awk -v ticks="$TICKS" '{ printf "%d\n", ($12 + $13) * 1000 / ticks }'
+    local pid
+
+    for pid in "$@"; do
+        sed 's/.*) //' "/proc/$pid/stat"
+    done | awk -v ticks="$TICKS" '
+        { sum += $12 + $13 }
+        END { printf "%d\n", sum * 1000 / ticks }'
 }
 
 
-# A server's own memory in KiB: Pss of master and worker, but only of what can
+# A server's own memory in KiB: Pss of master and workers, but only of what can
 # grow (heap, anonymous and nginx's shared zones).  Programs and libraries do
 # not, and their Pss depends on who else has them mapped just now; the blocks
 # of the memfd are counted once, by memfd_kib.
 pss_kib() {
-    cat "/proc/$1/smaps" "/proc/$2/smaps" 2> /dev/null | awk '
+    local pid
+
+    for pid in "$@"; do
+        cat "/proc/$pid/smaps" 2> /dev/null
+    done | awk '
         /^[0-9a-f]+-[0-9a-f]+ / { skip = $6 ~ /^\// && $6 != "/dev/zero" }
         /^Pss:/ && !skip        { sum += $2 }
         END                     { printf "%d\n", sum }'
@@ -243,46 +258,58 @@ memfd_kib() {
 
 # ---- RTMP load
 
-# PUBLISHERS URL_PREFIX; returns when all of them publish
+# PUBLISHERS URL_PREFIX [OPTIONS]; returns when all of them publish.  There may
+# be several loads of different LOAD_NAME.
 start_load() {
+    local name=${LOAD_NAME:-load}
+
+    rm -f "$SCRATCH/$name.json" "$SCRATCH/$name.log"
+
+    taskset -c "$LOAD_CORE" "$BUILD/rtmp_load" -n "$1" -f "$FLV" "${@:3}" \
+        "$2" > "$SCRATCH/$name.json" 2> "$SCRATCH/$name.log" &
+    printf -v "LOAD_$name" %s "$!"
+    PIDS+=("$!")
+
+    wait_ready "$!" "$SCRATCH/$name.log" 15 \
+        || die "$2: not every publisher was let in:" \
+               "$(head -n 3 "$SCRATCH/$name.log")"
+}
+
+
+# PID LOG SECONDS: until the load says so
+wait_ready() {
     local i
 
-    rm -f "$SCRATCH/load.json" "$SCRATCH/load.log"
-
-    taskset -c "$LOAD_CORE" "$BUILD/rtmp_load" -n "$1" -f "$FLV" "$2" \
-        > "$SCRATCH/load.json" 2> "$SCRATCH/load.log" &
-    LOAD=$!
-    PIDS+=("$LOAD")
-
-    for i in $(seq 150); do
-        if grep -q '^ready' "$SCRATCH/load.log"; then
-            return
+    for i in $(seq $(($3 * 10))); do
+        if grep -q '^ready' "$2"; then
+            return 0
         fi
 
-        kill -0 "$LOAD" 2> /dev/null || break
+        kill -0 "$1" 2> /dev/null || return 1
         sleep 0.1
     done
 
-    die "$2: not every publisher was let in: $(head -n 3 "$SCRATCH/load.log")"
+    return 1
 }
 
 
 # Ends the load; refuses a run in which publishers were lost, and sets LATE if
 # more than 2% of the messages left 100 ms or more after their time.
 stop_load() {
-    local n=$1 seconds bytes rate
+    local n=$1 name=${LOAD_NAME:-load} pid seconds bytes rate
 
     LATE=
-    kill -TERM "$LOAD" 2> /dev/null || true
-    wait "$LOAD" || true
-    forget_pid "$LOAD"
+    pid=LOAD_$name
+    kill -TERM "${!pid}" 2> /dev/null || true
+    wait "${!pid}" || true
+    forget_pid "${!pid}"
 
     [ "$(json errors)" = 0 ] && [ "$(json publishing)" = "$n" ] \
-        || die "publishers were lost: $(cat "$SCRATCH/load.json" \
-                                            "$SCRATCH/load.log")"
+        || die "publishers were lost: $(cat "$SCRATCH/$name.json" \
+                                            "$SCRATCH/$name.log")"
 
     if [ $(($(json late) * 50)) -gt "$(json messages)" ]; then
-        LATE=$(cat "$SCRATCH/load.json")
+        LATE=$(cat "$SCRATCH/$name.json")
         return
     fi
 
@@ -293,12 +320,14 @@ stop_load() {
     # the starts are spread over 2 s
     awk -v b="$bytes" -v s="$seconds" -v r="$rate" -v n="$n" \
         'BEGIN { exit !(b > 0.95 * r * n * (s - 1.5)) }' \
-        || die "the server took less than was sent: $(cat "$SCRATCH/load.json")"
+        || die "the server took less than was sent:" \
+               "$(cat "$SCRATCH/$name.json")"
 }
 
 
+# KEY [LOAD]
 json() {
-    sed -n "s/.*\"$1\": \([0-9.]*\).*/\1/p" "$SCRATCH/load.json"
+    sed -n "s/.*\"$1\": \([0-9.]*\).*/\1/p" "$SCRATCH/${2:-${LOAD_NAME:-load}}.json"
 }
 
 

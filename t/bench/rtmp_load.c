@@ -39,6 +39,7 @@ static void readable(publisher_t *p);
 static void pump(publisher_t *p, uint64_t now);
 static bool flush_out(publisher_t *p);
 static bool send_message(publisher_t *p, const pass_t *pass, uint64_t late);
+static void put_stamp(uint8_t *digits);
 static void send_failed(publisher_t *p);
 static void report(uint64_t began);
 static bool parse_options(int argc, char **argv);
@@ -71,7 +72,7 @@ main(int argc, char **argv)
 
     if (!parse_options(argc, argv)) {
         fprintf(stderr, "usage: rtmp_load [-n publishers] [-t seconds] "
-                "[-p stagger_ms] [-c chunk_size] -f FILE.flv "
+                "[-p stagger_ms] [-c chunk_size] [-s] [-v] -f FILE.flv "
                 "rtmp://IPV4:PORT/APP/PREFIX\n"
                 "       rtmp_load -i -f FILE.flv\n");
         return 2;
@@ -310,6 +311,10 @@ send_message(publisher_t *p, const pass_t *pass, uint64_t late)
     m = &pass->messages[p->next];
     len = m->end - m->start;
 
+    if (m->stamp != 0 && p->sent == 0) {
+        put_stamp(pass->wire + m->stamp);
+    }
+
     n = send(p->fd, pass->wire + m->start + p->sent, len - p->sent, 0);
 
     if (n < 0) {
@@ -335,6 +340,26 @@ send_message(publisher_t *p, const pass_t *pass, uint64_t late)
     }
 
     return true;
+}
+
+
+/*
+ * All publishers send from the same bytes: a send that stops within the first
+ * few of a message, before the digits, would lose them, but takes more.
+ */
+
+static void
+put_stamp(uint8_t *digits)
+{
+    int       i;
+    uint64_t  now;
+
+    now = now_us();
+
+    for (i = STAMP_DIGITS - 1; i >= 0; i--) {
+        digits[i] = (uint8_t) "0123456789abcdef"[now & 15];
+        now >>= 4;
+    }
 }
 
 
@@ -415,7 +440,7 @@ parse_options(int argc, char **argv)
 {
     int  c;
 
-    while ((c = getopt(argc, argv, "in:t:p:c:f:")) != -1) {
+    while ((c = getopt(argc, argv, "in:t:p:c:f:sv")) != -1) {
 
         switch (c) {
 
@@ -441,6 +466,14 @@ parse_options(int argc, char **argv)
 
         case 'f':
             opt.file = optarg;
+            break;
+
+        case 's':
+            opt.stamp = true;
+            break;
+
+        case 'v':
+            opt.silent = true;
             break;
 
         default:

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
+#include "bench_stamp.h"
 
 
 #define HANDSHAKE_SIZE   1536
@@ -34,6 +35,7 @@ typedef struct {
     uint32_t        payload;
     size_t          start;          /* in the wire bytes of the pass */
     size_t          end;
+    size_t          stamp;          /* likewise, its digits; 0: it has none */
 } message_t;
 
 
@@ -94,6 +96,8 @@ typedef struct {
     const char     *tc_url;
     unsigned        count;
     bool            info;           /* only say what the file's rate is */
+    bool            silent;         /* no audio */
+    bool            stamp;          /* the time goes with each frame */
     unsigned        seconds;        /* 0: until a signal */
     unsigned        stagger;        /* ms over which the starts are spread */
     uint32_t        chunk;
@@ -134,13 +138,20 @@ void publisher_failed(publisher_t *p, const char *format, ...)
 
 
 static inline uint64_t
-now_ms(void)
+now_us(void)
 {
     struct timespec  ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
 
-    return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
+    return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
+
+static inline uint64_t
+now_ms(void)
+{
+    return now_us() / 1000;
 }
 
 

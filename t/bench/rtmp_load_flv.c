@@ -24,7 +24,8 @@ typedef struct {
     uint32_t        ms;
     uint8_t         type;
     bool            header;         /* metadata or a sequence header */
-    bool            end;            /* end of sequence: never sent */
+    bool            stamp;          /* a frame that is to carry the time */
+    bool            end;            /* never sent */
 } tag_t;
 
 
@@ -36,10 +37,22 @@ static size_t message_header(const tag_t *tag, int64_t last, bool first,
     uint8_t *header);
 static void add_message(pass_t *pass, const tag_t *tag, const uint8_t *header,
     size_t header_len);
+static size_t add_part(pass_t *pass, const void *data, size_t len, size_t room,
+    uint8_t more);
 static void append(pass_t *pass, const void *data, size_t len);
 
 
 static const uint8_t  set_data_frame[] = "\x02\x00\x0d@setDataFrame";
+
+/* a NAL unit with its length, an SEI message of the digits to come */
+static const uint8_t  stamp_sei[] = "\0\0\0\x24\x06\x05\x20" STAMP_UUID
+                                    "0000000000000000\x80";
+
+#define STAMP_SIZE    (sizeof(stamp_sei) - 1)
+#define STAMP_OFFSET  (STAMP_SIZE - 1 - STAMP_DIGITS)
+
+/* what comes before the NAL units in an FLV tag of H.264 */
+#define VIDEO_HEADER  5
 
 
 bool
@@ -121,6 +134,7 @@ read_tag(const material_t *m, size_t at, tag_t *tag)
     tag->ms = get24(p + 4) | (uint32_t) p[7] << 24;
     tag->data = p + 11;
     tag->header = false;
+    tag->stamp = false;
     tag->end = false;
 
     if (at + 11 + tag->size + 4 > m->size) {
@@ -133,11 +147,13 @@ read_tag(const material_t *m, size_t at, tag_t *tag)
 
     case TYPE_VIDEO:
         tag->header = (kind == 0);
+        tag->stamp = (opt.stamp && kind == 1 && tag->size > VIDEO_HEADER);
         tag->end = (kind == 2);
         break;
 
     case TYPE_AUDIO:
         tag->header = (kind == 0);
+        tag->end = opt.silent;
         break;
 
     case TYPE_DATA:
@@ -255,6 +271,10 @@ message_header(const tag_t *tag, int64_t last, bool first, uint8_t *header)
         length += sizeof(set_data_frame) - 1;
     }
 
+    if (tag->stamp) {
+        length += STAMP_SIZE;
+    }
+
     out = header;
     *out++ = (uint8_t) ((first ? 0x00 : 0x40) | tag_csid(tag));
     out = put24(out, (uint32_t) (first ? tag->ms : tag->ms - last));
@@ -274,7 +294,7 @@ static void
 add_message(pass_t *pass, const tag_t *tag, const uint8_t *header,
     size_t header_len)
 {
-    size_t      at, len, room;
+    size_t      at, room;
     uint8_t     more;
     message_t  *m;
 
@@ -290,29 +310,57 @@ add_message(pass_t *pass, const tag_t *tag, const uint8_t *header,
     m->ms = tag->ms;
     m->payload = tag->type == TYPE_DATA ? 0 : tag->size;
     m->start = pass->size;
+    m->stamp = 0;
 
     append(pass, header, header_len);
 
+    at = 0;
     room = opt.chunk;
     more = 0xc0 | (header[0] & 0x3f);
 
     if (tag->type == TYPE_DATA) {
-        append(pass, set_data_frame, sizeof(set_data_frame) - 1);
-        room -= sizeof(set_data_frame) - 1;
+        room = add_part(pass, set_data_frame, sizeof(set_data_frame) - 1,
+                        room, more);
     }
 
-    for (at = 0; at < tag->size; at += len) {
+    if (tag->stamp) {
+        at = VIDEO_HEADER;
+        room = add_part(pass, tag->data, at, room, more);
+
+        /* a chunk of at least 128 bytes has all of it */
+        m->stamp = pass->size + STAMP_OFFSET;
+        m->payload += STAMP_SIZE;
+        room = add_part(pass, stamp_sei, STAMP_SIZE, room, more);
+    }
+
+    add_part(pass, tag->data + at, tag->size - at, room, more);
+
+    m->end = pass->size;
+}
+
+
+/* More bytes of a message, in chunks; the result is what the last one still
+ * has room for. */
+
+static size_t
+add_part(pass_t *pass, const void *data, size_t len, size_t room, uint8_t more)
+{
+    size_t          n;
+    const uint8_t  *p;
+
+    for (p = data; len != 0; p += n, len -= n) {
+
         if (room == 0) {
             append(pass, &more, 1);
             room = opt.chunk;
         }
 
-        len = tag->size - at < room ? tag->size - at : room;
-        append(pass, tag->data + at, len);
-        room -= len;
+        n = len < room ? len : room;
+        append(pass, p, n);
+        room -= n;
     }
 
-    m->end = pass->size;
+    return room;
 }
 
 

@@ -6,8 +6,10 @@
 #
 #   BENCH_QUICK=1      short windows
 #   BENCH_RUNS=3       turns of each side
-#   BENCH_CASES="..."  some of: ingest segment playlist (docs stay as they are)
+#   BENCH_CASES="..."  some of: ingest segment playlist ll ll-streams (docs stay
+#                      as they are)
 #   BENCH_STREAMS="50 200"
+#   BENCH_PLAYERS="1 100 500 1000 5000"
 #   TEST_LIVE_SO=FILE  the module, if not build/ngx_live_module.so
 
 set -euo pipefail
@@ -16,12 +18,14 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 . "$ROOT/t/bench/lib.sh"
 . "$ROOT/t/bench/conf.sh"
+. "$ROOT/t/bench/ll.sh"
 . "$ROOT/t/bench/table.sh"
 
 SO=${TEST_LIVE_SO:-${BUILD_DIR:-$ROOT/build}/ngx_live_module.so}
 SO=$(realpath -m "$SO")
 RUNS=${BENCH_RUNS:-3}
-CASES=${BENCH_CASES:-ingest segment playlist}
+ALL_CASES="ingest segment playlist ll ll-streams"
+CASES=${BENCH_CASES:-$ALL_CASES}
 STREAMS=${BENCH_STREAMS:-50 200}
 SEGMENT=2
 best=cached
@@ -49,7 +53,7 @@ main() {
     say "results go to $RESULTS"
 
     for name in $CASES; do
-        "bench_$name"
+        "bench_${name//-/_}"
     done
 
     write_report
@@ -135,7 +139,8 @@ ingest_side() {
 worker_ms() {
     local pid=WORKER_$1
 
-    cpu_ms "${!pid}"
+    # shellcheck disable=SC2086
+    cpu_ms ${!pid}
 }
 
 

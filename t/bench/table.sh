@@ -6,7 +6,7 @@ write_report() {
     report_text > "$report"
     cat "$report"
 
-    if [ "$CASES" != "ingest segment playlist" ]; then
+    if [ "$CASES" != "$ALL_CASES" ]; then
         say "not all cases were run: $doc is left as it is"
         return
     fi
@@ -36,9 +36,19 @@ put_report() {
 
 
 report_text() {
+    machine_text
+
+    case " $CASES " in
+        *" ingest "*|*" segment "*|*" playlist "*) cost_text ;;
+    esac
+
+    case " $CASES " in *" ll"*) ll_text ;; esac
+}
+
+
+cost_text() {
     local n
 
-    machine_text
     echo
     echo "| case | unit | this module | compared with | its figure" \
          "| ratio | goal | met |"

@@ -3,7 +3,8 @@
 /*
  * play.js URL...: opens each page in a Chromium of its own tab and prints,
  * twice a second, one line of JSON for each: { page, report } with what the
- * page's liveReport() returns, or { page, crash }.  Ends at SIGTERM; with
+ * page's liveReport() returns, or { page, crash } for an uncaught error, or
+ * { page, refused } for an answer of 400 or above.  Ends at SIGTERM; with
  * LIVE_SHOTS=DIR it leaves DIR/page-N.png then.
  */
 
@@ -22,7 +23,12 @@ const ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
-    "--mute-audio"
+    "--mute-audio",
+
+    /* each page as if it were the one that is looked at */
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding"
 ];
 
 
@@ -42,6 +48,13 @@ async function open(browser, url, n) {
     });
 
     page.on("crash", () => print({ page: n, crash: "the page crashed" }));
+
+    page.on("response", (response) => {
+        if (response.status() >= 400) {
+            print({ page: n,
+                    refused: response.status() + " " + response.url() });
+        }
+    });
 
     await page.goto(url);
 

@@ -1,0 +1,222 @@
+/*
+ * latency.html?player=NAME&url=URL: the players with their low latency on and
+ * otherwise as they come, each with what it says of itself.
+ */
+
+"use strict";
+
+(function () {
+
+const parameters = new URLSearchParams(location.search);
+const url = new URL(parameters.get("url"), location.href).href;
+const watch = window.liveWatch;
+const video = document.getElementById("video");
+
+
+/*
+ * Each loads "script", then runs start(), which tells of errors to the watch
+ * and sets latency(): seconds, as the player itself has it.
+ */
+const PLAYERS = {
+
+    hls: {
+        script: "node_modules/hls.js/dist/hls.min.js",
+
+        start() {
+            const Hls = window.Hls;
+            const hls = new Hls({
+                lowLatencyMode: true,
+                maxLiveSyncPlaybackRate: 1.1,
+                debug: parameters.has("debug")
+            });
+            const seen = { parts: 0, fragments: 0, playlists: 0 };
+
+            hls.on(Hls.Events.ERROR, (event, data) => {
+                watch.error([data.fatal ? "fatal" : "error", data.details,
+                             data.response ? data.response.code : "",
+                             data.reason || ""].join(" ").trim());
+            });
+
+            hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
+            hls.on(Hls.Events.LEVEL_LOADED, () => { seen.playlists++; });
+            hls.on(Hls.Events.FRAG_LOADED, (event, data) => {
+                seen[data.part ? "parts" : "fragments"]++;
+            });
+
+            watch.attach(video);
+            watch.latency = () => hls.latency;
+            watch.details = () => Object.assign({
+                target: hls.targetLatency,
+                byDate: Date.now() - hls.playingDate.getTime()
+            }, seen);
+
+            hls.loadSource(url);
+            hls.attachMedia(video);
+        }
+    },
+
+    dash: {
+        script: "node_modules/dashjs/dist/modern/umd/dash.all.min.js",
+
+        start() {
+            const player = window.dashjs.MediaPlayer().create();
+            const delay = parameters.get("delay");
+
+            player.initialize();
+
+            player.updateSettings({
+                streaming: {
+                    delay: delay ? { liveDelay: Number(delay) } : {},
+                    liveCatchup: { enabled: true }
+                }
+            });
+
+            player.on("error", (event) => {
+                const error = event.error;
+
+                watch.error(error && error.code
+                            ? error.code + " " + error.message
+                            : String(error));
+            });
+
+            watch.attach(video);
+            watch.latency = () => player.getCurrentLiveLatency();
+            watch.details = () => ({ target: player.getTargetLiveDelay() });
+
+            player.attachView(video);
+            player.setAutoPlay(true);
+            player.attachSource(url);
+        }
+    },
+
+    shaka: {
+        script: "node_modules/shaka-player/dist/shaka-player.compiled.js",
+
+        async start() {
+            const shaka = window.shaka;
+
+            shaka.polyfill.installAll();
+
+            const player = new shaka.Player();
+
+            player.addEventListener("error", (event) => {
+                watch.error(explain(event.detail));
+            });
+
+            player.configure({
+                streaming: { lowLatencyMode: true, liveSync: { enabled: true } }
+            });
+
+            watch.attach(video);
+
+            /* null where it has lost the dates of an HLS playlist */
+            watch.latency = () => player.getStats().liveLatency
+                                  ?? player.seekRange().end
+                                     - video.currentTime;
+            watch.details = () => ({
+                dated: player.getStats().liveLatency !== null,
+                stalls: player.getStats().stallsDetected,
+                bufferingTime: player.getStats().bufferingTime
+            });
+
+            try {
+                await player.attach(video);
+                await player.load(url);
+                await video.play();
+
+            } catch (error) {
+                watch.error("load " + explain(error));
+            }
+        }
+    },
+
+    videojs: {
+        script: "node_modules/video.js/dist/video.min.js",
+
+        start() {
+            const player = window.videojs(video, {
+                autoplay: "muted",
+                liveui: true,
+                html5: { vhs: { overrideNative: true, llhls: true } }
+            });
+
+            player.on("error", () => {
+                const error = player.error();
+
+                watch.error(error.code + " " + error.message);
+            });
+
+            player.ready(() => {
+                watch.attach(player.el().querySelector("video"));
+            });
+
+            const vhs = () => {
+                return player.tech({ IWillNotUseThisInPlugins: true }).vhs;
+            };
+
+            /* seekable() ends the hold-back before what is listed */
+            watch.latency = () => {
+                const seekable = player.seekable();
+                const media = vhs().playlists.media();
+                const control = media.serverControl || {};
+                const holdBack = control.partHoldBack || control.holdBack
+                                 || 3 * media.targetDuration;
+
+                return seekable.end(seekable.length - 1) + holdBack
+                       - player.currentTime();
+            };
+
+            watch.details = () => {
+                const stats = vhs().stats;
+
+                return {
+                    behind: player.liveTracker.liveCurrentTime()
+                            - player.currentTime(),
+                    requests: stats.mediaRequests,
+                    errored: stats.mediaRequestsErrored,
+                    aborted: stats.mediaRequestsAborted,
+                    timedout: stats.mediaRequestsTimedout
+                };
+            };
+
+            player.src({
+                src: url,
+                type: /\.mpd(\?|$)/.test(url) ? "application/dash+xml"
+                                              : "application/x-mpegURL"
+            });
+        }
+    }
+};
+
+
+function explain(error) {
+    return [error.severity === 2 ? "fatal" : "error", error.code,
+            JSON.stringify(error.data || error.message || "").slice(0, 300)]
+           .join(" ");
+}
+
+
+function load(path) {
+    return new Promise((resolve, reject) => {
+        const script = document.createElement("script");
+
+        script.src = path;
+        script.onload = resolve;
+        script.onerror = () => reject(new Error(path + " is not there"));
+        document.head.append(script);
+    });
+}
+
+
+async function start() {
+    const player = PLAYERS[parameters.get("player")];
+
+    document.title = parameters.get("player");
+    await load(player.script);
+    await player.start();
+}
+
+
+start().catch((error) => watch.error("fatal " + (error.message || error)));
+
+}());
