@@ -43,13 +43,16 @@ static ngx_int_t ngx_live_cut_full(ngx_live_publication_t *pub,
     ngx_live_writer_t *w);
 static ngx_uint_t ngx_live_cut_doubt(ngx_live_publication_t *pub,
     ngx_live_writer_t *w);
-static uint32_t ngx_live_cut_fit(ngx_live_writer_t *w);
+static int64_t ngx_live_cut_most(ngx_live_writer_t *w);
+static uint32_t ngx_live_cut_fit(ngx_live_writer_t *w, int64_t *end);
 static ngx_int_t ngx_live_cut_whole(ngx_live_writer_t *w, uint32_t *n);
 static ngx_uint_t ngx_live_cut_passed(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, int64_t dts);
 static void ngx_live_cut_expect(ngx_live_writer_t *w);
+static void ngx_live_cut_follow(ngx_live_writer_t *w, int64_t us);
 static void ngx_live_cut_target(ngx_live_publication_t *pub);
-static ngx_uint_t ngx_live_cut_suits(ngx_live_writer_t *w, uint64_t ms);
+static double ngx_live_cut_frame_ms(ngx_live_writer_t *w);
+static double ngx_live_cut_whole_ms(double ms, double frame);
 static void ngx_live_cut_begin(ngx_live_writer_t *w, int64_t dts,
     int32_t cts, ngx_live_frame_t *frame);
 static void ngx_live_cut_warn(ngx_live_publication_t *pub, int64_t us,
@@ -384,7 +387,7 @@ ngx_live_cut_arrived(ngx_live_publication_t *pub)
 static ngx_int_t
 ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
 {
-    int64_t   first, most, frame;
+    int64_t   end, frame;
     uint32_t  n;
 
     if (!w->open || w->arriving || w->nsamples == 0) {
@@ -403,15 +406,16 @@ ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
         return ngx_live_cut_queued(w, w->boundaries[0].us, w->end);
     }
 
-    most = (int64_t) pub->st->part * w->info.timescale / 1000;
-    frame = live_track_clock_duration(&w->clock);
-    first = w->samples[0].dts;
-
-    n = ngx_live_cut_fit(w);
+    n = ngx_live_cut_fit(w, &end);
 
     if (n == w->nsamples) {
 
-        if (w->end + frame - first <= most && n < w->capacity) {
+        frame = live_track_clock_duration(&w->clock);
+
+        if (w->end < end
+            && w->end + frame - w->samples[0].dts <= ngx_live_cut_most(w)
+            && n < w->capacity)
+        {
             return NGX_DECLINED;
         }
 
@@ -426,7 +430,10 @@ ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
         }
     }
 
+    /* video has come as far as one of its parts has ended */
+
     if (w->media == LIVE_MEDIA_AUDIO
+        && end == INT64_MAX
         && !ngx_live_cut_passed(pub, w, w->samples[n - 1].dts))
     {
         return NGX_DECLINED;
@@ -456,19 +463,60 @@ ngx_live_cut_doubt(ngx_live_publication_t *pub, ngx_live_writer_t *w)
 }
 
 
-/* How many of the samples make a part, at least 1. */
+/* Ticks that a part may last. */
+
+static int64_t
+ngx_live_cut_most(ngx_live_writer_t *w)
+{
+    uint32_t               ms;
+    ngx_live_stream_sh_t  *st;
+
+    st = w->pub->st;
+    ms = st->part;
+
+    if (w->media == LIVE_MEDIA_AUDIO && st->part_target) {
+        ms = st->part_target;
+    }
+
+    return (int64_t) ms * w->info.timescale / 1000;
+}
+
+
+/*
+ * How many of the samples make a part, at least 1.  *end, in ticks, is where
+ * the part of video next to it has ended, INT64_MAX when it has not: audio ends
+ * there too, so that segments of all tracks have the same parts, and none that
+ * is as short as a frame, which players stumble over.
+ */
 
 static uint32_t
-ngx_live_cut_fit(ngx_live_writer_t *w)
+ngx_live_cut_fit(ngx_live_writer_t *w, int64_t *end)
 {
-    int64_t   most, frame;
+    int64_t   first, most, frame;
     uint32_t  n;
 
-    most = (int64_t) w->pub->st->part * w->info.timescale / 1000;
+    first = w->samples[0].dts;
+    most = ngx_live_cut_most(w);
     frame = live_track_clock_duration(&w->clock);
 
+    *end = INT64_MAX;
+
+    while (w->nends) {
+        *end = live_us_to_ticks(w->ends[0], w->info.timescale);
+
+        if (*end > first) {
+            break;
+        }
+
+        *end = INT64_MAX;
+
+        ngx_memmove(w->ends, w->ends + 1, --w->nends * sizeof(int64_t));
+    }
+
     for (n = 1; n < w->nsamples && n < w->capacity; n++) {
-        if (w->samples[n].dts + frame - w->samples[0].dts > most) {
+        if (w->samples[n].dts >= *end
+            || w->samples[n].dts + frame - first > most)
+        {
             break;
         }
     }
@@ -485,10 +533,11 @@ ngx_live_cut_fit(ngx_live_writer_t *w)
 static ngx_int_t
 ngx_live_cut_whole(ngx_live_writer_t *w, uint32_t *n)
 {
+    int64_t   end;
     uint32_t  part;
 
     for ( ;; ) {
-        part = ngx_live_cut_fit(w);
+        part = ngx_live_cut_fit(w, &end);
 
         if (part >= *n) {
             return NGX_OK;
@@ -562,6 +611,27 @@ ngx_live_cut_expect(ngx_live_writer_t *w)
                   && us + ngx_max(frame - NGX_LIVE_CUT_EXACT,
                                   NGX_LIVE_CUT_EXACT)
                      > pub->begin_us + pub->length_us;
+
+    if (w->media == LIVE_MEDIA_VIDEO && pub->st->part_target) {
+        ngx_live_cut_follow(&pub->writers[LIVE_MEDIA_AUDIO], us);
+    }
+}
+
+
+/* A part of video has ended, and so will one of audio. */
+
+static void
+ngx_live_cut_follow(ngx_live_writer_t *w, int64_t us)
+{
+    if (!w->configured) {
+        return;
+    }
+
+    if (w->nends == NGX_LIVE_ENDS) {
+        ngx_memmove(w->ends, w->ends + 1, --w->nends * sizeof(int64_t));
+    }
+
+    w->ends[w->nends++] = us;
 }
 
 
@@ -637,75 +707,84 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
 
 /*
  * The part target is announced once and for all (HLS-50), and parts, which are
- * made of whole frames, may not be shorter than 85 % of it (HLS-51): where
- * the configured one does not suit the frame rate, the next larger one that
- * does is taken.
+ * made of whole frames, may not be shorter than 85 % of it (HLS-51).  Those of
+ * audio end at its first frame behind those of video: the target is longer
+ * than a part of video by a frame of audio.  Where the configured part does
+ * not suit the frame rates, the next larger one that does is taken.
  */
 
 static void
 ngx_live_cut_target(ngx_live_publication_t *pub)
 {
-    uint64_t               target, longest;
-    ngx_uint_t             i;
+    double                 video, audio, longest, target;
+    uint32_t               part, most;
     ngx_live_stream_sh_t  *st;
 
     st = pub->st;
-    longest = st->part * 5 / 2;
+    video = ngx_live_cut_frame_ms(&pub->writers[LIVE_MEDIA_VIDEO]);
+    audio = ngx_live_cut_frame_ms(&pub->writers[LIVE_MEDIA_AUDIO]);
+    most = st->part * 5 / 2;
+    target = st->part;
 
-    for (target = st->part; target <= longest; target++) {
+    for (part = st->part; part <= most; part++) {
 
-        for (i = 0; i < 2; i++) {
-            if (!ngx_live_cut_suits(&pub->writers[i], target)) {
-                break;
-            }
+        longest = ngx_live_cut_whole_ms(part, video);
+        target = part;
+
+        if (audio && pub->writers[LIVE_MEDIA_VIDEO].configured) {
+            target = (uint32_t) (longest + audio + 0.99);
         }
 
-        if (i < 2) {
-            continue;
+        if (longest > target * 0.855
+            && ngx_live_cut_whole_ms(longest, audio) > target * 0.855)
+        {
+            break;
         }
-
-        if (target != st->part) {
-            ngx_log_error(NGX_LOG_NOTICE, pub->log, 0,
-                          "parts are up to %uLms long, as the frame rate "
-                          "does not suit the configured %uDms",
-                          target, st->part);
-        }
-
-        st->part = target;
-        st->part_target = target;
-        return;
     }
+
+    if (part > most) {
+        part = st->part;
+        target = (uint32_t) (part + audio + 0.99);
+    }
+
+    if (part != st->part) {
+        ngx_log_error(NGX_LOG_NOTICE, pub->log, 0,
+                      "parts are up to %uDms long, as the frame rate does "
+                      "not suit the configured %uDms", part, st->part);
+    }
+
+    st->part = part;
+    st->part_target = target;
 }
 
 
-static ngx_uint_t
-ngx_live_cut_suits(ngx_live_writer_t *w, uint64_t ms)
+/* 0: unknown. */
+
+static double
+ngx_live_cut_frame_ms(ngx_live_writer_t *w)
 {
-    double  frame, frames;
-
     if (!w->configured) {
-        return 1;
+        return 0;
     }
-
-    frame = 0;
 
     if (w->media == LIVE_MEDIA_AUDIO) {
-        frame = 1000.0 * w->info.frame_samples / w->info.timescale;
-
-    } else if (live_track_clock_steady(&w->clock)) {
-        frame = 1000.0 * live_track_clock_duration(&w->clock)
-                / w->info.timescale;
+        return 1000.0 * w->info.frame_samples / w->info.timescale;
     }
 
-    if (frame == 0) {
-        return 1;
+    if (!live_track_clock_steady(&w->clock)) {
+        return 0;
     }
 
-    /* a tick may be missing at the end of a part: it is rounded down */
+    return 1000.0 * live_track_clock_duration(&w->clock) / w->info.timescale;
+}
 
-    frames = (uint64_t) ((ms + 0.01) / frame);
 
-    return frames * frame > ms * 0.855;
+/* What whole frames make of it; a tick that is missing does not count. */
+
+static double
+ngx_live_cut_whole_ms(double ms, double frame)
+{
+    return frame ? (uint64_t) ((ms + 0.01) / frame) * frame : ms;
 }
 
 

@@ -691,6 +691,18 @@ ngx_live_publish_eager(ngx_live_publication_t *pub)
             continue;
         }
 
+        /* audio that has to come up to a part of video */
+
+        if (w->nends) {
+            return 1;
+        }
+
+        if (i == LIVE_MEDIA_AUDIO
+            && pub->writers[LIVE_MEDIA_VIDEO].configured)
+        {
+            continue;
+        }
+
         most = (int64_t) pub->st->part * w->info.timescale / 1000;
         frame = live_track_clock_duration(&w->clock);
 

@@ -232,7 +232,9 @@ ngx_live_text_delta(ngx_live_text_t *text)
     plain = &text->body[0][0];
 
     if (text->delta.head > text->delta.tail
-        || text->delta.tail > plain->len)
+        || text->delta.tail > plain->len
+        || text->delta.map > text->delta.tail
+        || text->delta.map_len > text->delta.tail - text->delta.map)
     {
         return NGX_ERROR;
     }
@@ -248,6 +250,7 @@ ngx_live_text_delta(ngx_live_text_t *text)
 
     live_write(&w, plain->data, text->delta.head);
     (void) live_m3u8_skip(&w, text->delta.skipped);
+    live_write(&w, plain->data + text->delta.map, text->delta.map_len);
     live_write(&w, plain->data + text->delta.tail,
                      plain->len - text->delta.tail);
 

@@ -8,7 +8,9 @@
 
 
 static ngx_int_t ngx_live_writer_reserve(ngx_live_writer_t *w, size_t len);
+static ngx_uint_t ngx_live_writer_near(ngx_live_writer_t *w, int64_t dts);
 static ngx_uint_t ngx_live_writer_evict(ngx_live_writer_t *w);
+static void ngx_live_writer_clip(ngx_live_writer_t *w, live_sample_t *last);
 static ngx_int_t ngx_live_writer_header(ngx_live_writer_t *w, uint32_t n);
 static void ngx_live_writer_publish_part(ngx_live_writer_t *w, uint32_t n,
     uint64_t size);
@@ -99,7 +101,7 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
 ngx_int_t
 ngx_live_writer_begin_part(ngx_live_writer_t *w)
 {
-    uint32_t  n, frame;
+    uint32_t  n, ms, frame;
 
     frame = live_track_clock_duration(&w->clock);
 
@@ -115,7 +117,8 @@ ngx_live_writer_begin_part(ngx_live_writer_t *w)
         frame = w->info.timescale / 60;
     }
 
-    n = (uint64_t) w->pub->st->part * w->info.timescale / 1000 / frame + 2;
+    ms = ngx_max(w->pub->st->part, w->pub->st->part_target);
+    n = (uint64_t) ms * w->info.timescale / 1000 / frame + 2;
 
     /* what is moved here, and the frame that is arriving */
 
@@ -318,9 +321,11 @@ ngx_live_writer_sample(ngx_live_writer_t *w)
     *s = w->frame;
     s->duration = live_track_clock_duration(&w->clock);
 
-    if (w->nsamples == 0 && w->seg.parts && s->dts > w->end) {
-
-        /* the frame that had ended the part was dropped (CMAF-14) */
+    if (w->nsamples == 0 && s->dts > w->end
+        && (w->seg.parts || ngx_live_writer_near(w, s->dts)))
+    {
+        /* the frame that had ended the part was dropped, or is late; the
+         * times of decoding go on without a gap (CMAF-14) */
 
         s->cts += s->dts - w->end;
         s->dts = w->end;
@@ -339,6 +344,18 @@ ngx_live_writer_sample(ngx_live_writer_t *w)
     w->shown = ngx_max(w->shown, w->end + s->cts);
 
     return NGX_OK;
+}
+
+
+/* 1 when a segment begins less than a frame behind the end of the last. */
+
+static ngx_uint_t
+ngx_live_writer_near(ngx_live_writer_t *w, int64_t dts)
+{
+    return w->pub->st->part_target
+           && w->end
+           && !(w->seg.flags & LIVE_SEGMENT_DISCONTINUITY)
+           && dts - w->end < (int64_t) live_track_clock_duration(&w->clock);
 }
 
 
@@ -370,6 +387,8 @@ ngx_live_writer_part(ngx_live_writer_t *w, uint32_t n, int64_t end)
     }
 
     w->end = last->dts + last->duration;
+    ngx_live_writer_clip(w, last);
+
     size = last->offset + last->size - w->part;
 
     if (ngx_live_writer_flush(w) != NGX_OK
@@ -390,6 +409,29 @@ ngx_live_writer_part(ngx_live_writer_t *w, uint32_t n, int64_t end)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Less than a frame too long is what coarse timestamps make: the next sample
+ * is decoded as much earlier, and presented when it should be.
+ */
+
+static void
+ngx_live_writer_clip(ngx_live_writer_t *w, live_sample_t *last)
+{
+    int64_t  excess;
+
+    excess = w->end - w->samples[0].dts
+             - (int64_t) w->pub->st->part_target * w->info.timescale / 1000;
+
+    if (w->pub->st->part_target && excess > 0
+        && excess < (int64_t) live_track_clock_duration(&w->clock)
+        && excess < (int64_t) last->duration)
+    {
+        last->duration -= excess;
+        w->end -= excess;
+    }
 }
 
 
@@ -577,7 +619,12 @@ ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n, int64_t end)
 
         w->end = last->start + (int64_t) last->duration;
 
-        if (end > w->end) {
+        /* less than a frame is made good by the next sample */
+
+        if (end - w->end >= (int64_t) live_track_clock_duration(&w->clock)
+            || w->pub->st->part_target == 0)
+        {
+            end = ngx_max(end, w->end);
             ngx_live_writer_fill(w, w->end, end,
                                  w->seg.offset + w->seg.size);
             w->end = end;

@@ -16,6 +16,7 @@
 
 #define NGX_LIVE_IOVS        64
 #define NGX_LIVE_BOUNDARIES  16
+#define NGX_LIVE_ENDS        32
 #define NGX_LIVE_STAGE       (16 * 1024)
 
 
@@ -75,6 +76,10 @@ typedef struct {
 
     ngx_live_boundary_t      boundaries[NGX_LIVE_BOUNDARIES];
     ngx_uint_t               nboundaries;
+
+    /* us where parts of video have ended: those of audio end there as well */
+    int64_t                  ends[NGX_LIVE_ENDS];
+    ngx_uint_t               nends;
 
     unsigned                 configured:1;
     unsigned                 changed:1;     /* next_config waits for a key */

@@ -49,6 +49,7 @@ ngx_http_live_serve_text(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
     /* before the text: one that is not there then does come */
 
     live = ngx_http_live_is_live(ctx->st);
+    text = NULL;
 
     rc = ngx_http_live_text_doc(ctx, &doc);
 
@@ -355,6 +356,7 @@ ngx_http_live_serve_thumbnail(ngx_http_request_t *r,
     ngx_http_live_arg_t  *width;
 
     width = &ctx->query.width;
+    text = NULL;
 
     if (width->set
         && (width->bad || width->value < NGX_HTTP_LIVE_MIN_WIDTH

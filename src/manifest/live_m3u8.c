@@ -51,7 +51,7 @@ int
 live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p,
     live_m3u8_delta_t *delta)
 {
-    size_t                      start;
+    size_t                      start, at, len;
     uint32_t                    i, skipped;
     live_m3u8_low_t             low;
     live_m3u8_date_t            date;
@@ -77,6 +77,8 @@ live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p,
     cut.head = (uint32_t) (live_writer_len(w) - start);
     cut.tail = cut.head;
     cut.skipped = skipped;
+    cut.map = 0;
+    cut.map_len = 0;
 
     for (i = 0; i < p->nsegments && !w->error; i++) {
         seg = &p->segments[i];
@@ -86,7 +88,19 @@ live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p,
         }
 
         live_m3u8_discontinuity(w, seg);
+
+        at = live_writer_len(w);
         live_m3u8_map(w, p, seg, prev);
+        len = live_writer_len(w) - at;
+
+        if (i < skipped && len) {
+            cut.map = (uint32_t) (at - start);
+            cut.map_len = (uint32_t) len;
+
+        } else if (i == skipped && len) {
+            cut.map_len = 0;
+        }
+
         live_m3u8_start(w, p, seg, &date);
         live_m3u8_segment_parts(w, p, &low, i);
         live_m3u8_segment(w, p, seg, ".m4s\n");

@@ -52,13 +52,17 @@ typedef struct {
 
 /*
  * How a delta update (EXT-X-SKIP, HLS-55) is made of the text: its first
- * "head" bytes, the tag with "skipped", then all from "tail" on.  skipped is
- * 0 when nothing can be left out: then the full playlist is the answer.
+ * "head" bytes, the tag with "skipped", the "map_len" bytes at "map", then all
+ * from "tail" on.  The EXT-X-MAP in use is repeated: players look for it in
+ * what they get.  skipped is 0 when nothing can be left out: then the full
+ * playlist is the answer.
  */
 typedef struct {
     uint32_t        head;
     uint32_t        tail;
     uint32_t        skipped;
+    uint32_t        map;
+    uint32_t        map_len;        /* 0: one follows at tail */
 } live_m3u8_delta_t;
 
 

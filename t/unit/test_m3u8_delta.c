@@ -144,6 +144,7 @@ test_delta_text(void)
     live_writer_init(&w, text, sizeof(text) - 1);
     live_write(&w, test_text, d.head);
     (void) live_m3u8_skip(&w, d.skipped);
+    live_write(&w, test_text + d.map, d.map_len);
     live_write_str(&w, test_text + d.tail);
     *w.pos = '\0';
 
@@ -520,6 +521,16 @@ test_delta(const test_version_t *prev, const char *text,
 
     if (strncmp(text + d->head - 29, "\n#EXT-X-INDEPENDENT-SEGMENTS\n", 29)) {
         return "the head is not the header";
+    }
+
+    /* what is kept can be decoded by a player that looks no further */
+
+    if (strncmp(text + d->tail, "#EXT-X-DISCONTINUITY\n", 21) != 0
+        && (d->map_len < 20
+            || strncmp(text + d->map, "#EXT-X-MAP:URI=", 15) != 0
+            || text[d->map + d->map_len - 1] != '\n'))
+    {
+        return "no EXT-X-MAP before what is kept";
     }
 
     cut = strndup(text + d->head, d->tail - d->head);
