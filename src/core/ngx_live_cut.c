@@ -51,6 +51,8 @@ static ngx_uint_t ngx_live_cut_passed(ngx_live_publication_t *pub,
 static void ngx_live_cut_expect(ngx_live_writer_t *w);
 static void ngx_live_cut_follow(ngx_live_writer_t *w, int64_t us);
 static void ngx_live_cut_target(ngx_live_publication_t *pub);
+static uint32_t ngx_live_cut_suitable(uint32_t ms, double video, double audio,
+    ngx_uint_t aligned, uint32_t *target);
 static double ngx_live_cut_frame_ms(ngx_live_writer_t *w);
 static double ngx_live_cut_whole_ms(double ms, double frame);
 static void ngx_live_cut_begin(ngx_live_writer_t *w, int64_t dts,
@@ -574,6 +576,12 @@ ngx_live_cut_passed(ngx_live_publication_t *pub, ngx_live_writer_t *w,
         return 1;
     }
 
+    /* the part of video is about to end, and that of audio with it */
+
+    if (pub->st->part_aligned) {
+        return 0;
+    }
+
     if (live_track_clock_steady(&video->clock)) {
         next += live_ticks_to_us(live_track_clock_duration(&video->clock),
                                  video->info.timescale) - NGX_LIVE_CUT_EXACT;
@@ -612,7 +620,7 @@ ngx_live_cut_expect(ngx_live_writer_t *w)
                                   NGX_LIVE_CUT_EXACT)
                      > pub->begin_us + pub->length_us;
 
-    if (w->media == LIVE_MEDIA_VIDEO && pub->st->part_target) {
+    if (w->media == LIVE_MEDIA_VIDEO && pub->st->part_aligned) {
         ngx_live_cut_follow(&pub->writers[LIVE_MEDIA_AUDIO], us);
     }
 }
@@ -707,44 +715,34 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
 
 /*
  * The part target is announced once and for all (HLS-50), and parts, which are
- * made of whole frames, may not be shorter than 85 % of it (HLS-51).  Those of
- * audio end at its first frame behind those of video: the target is longer
- * than a part of video by a frame of audio.  Where the configured part does
- * not suit the frame rates, the next larger one that does is taken.
+ * made of whole frames, may not be shorter than 85 % of it (HLS-51): where
+ * the configured part does not suit the frame rates, the next larger one that
+ * does is taken.
  */
 
 static void
 ngx_live_cut_target(ngx_live_publication_t *pub)
 {
-    double                 video, audio, longest, target;
-    uint32_t               part, most;
+    double                 video, audio;
+    uint32_t               part, aligned, target;
     ngx_live_stream_sh_t  *st;
 
     st = pub->st;
     video = ngx_live_cut_frame_ms(&pub->writers[LIVE_MEDIA_VIDEO]);
     audio = ngx_live_cut_frame_ms(&pub->writers[LIVE_MEDIA_AUDIO]);
-    most = st->part * 5 / 2;
-    target = st->part;
 
-    for (part = st->part; part <= most; part++) {
+    part = ngx_live_cut_suitable(st->part, video, audio, 0, &target);
 
-        longest = ngx_live_cut_whole_ms(part, video);
-        target = part;
+    if (audio && pub->writers[LIVE_MEDIA_VIDEO].configured) {
 
-        if (audio && pub->writers[LIVE_MEDIA_VIDEO].configured) {
-            target = (uint32_t) (longest + audio + 0.99);
+        /* a frame of audio more, unless it makes parts much longer */
+
+        aligned = ngx_live_cut_suitable(st->part, video, audio, 1, &target);
+
+        if (aligned <= st->part * 5 / 4) {
+            part = aligned;
+            st->part_aligned = 1;
         }
-
-        if (longest > target * 0.855
-            && ngx_live_cut_whole_ms(longest, audio) > target * 0.855)
-        {
-            break;
-        }
-    }
-
-    if (part > most) {
-        part = st->part;
-        target = (uint32_t) (part + audio + 0.99);
     }
 
     if (part != st->part) {
@@ -754,7 +752,43 @@ ngx_live_cut_target(ngx_live_publication_t *pub)
     }
 
     st->part = part;
-    st->part_target = target;
+    st->part_target = st->part_aligned ? target : part;
+}
+
+
+/*
+ * The length in ms of parts, from the configured one on, and *target for it.
+ * Parts of audio that are aligned end at the first frame behind those of
+ * video, and are longer by up to a frame.
+ */
+
+static uint32_t
+ngx_live_cut_suitable(uint32_t ms, double video, double audio,
+    ngx_uint_t aligned, uint32_t *target)
+{
+    double    longest;
+    uint32_t  part;
+
+    for (part = ms; part <= ms * 5 / 2; part++) {
+
+        longest = ngx_live_cut_whole_ms(part, video);
+        *target = part;
+
+        if (aligned) {
+            *target = (uint32_t) (longest + audio + 0.99);
+        }
+
+        if (longest > *target * 0.855
+            && ngx_live_cut_whole_ms(aligned ? longest : part, audio)
+               > *target * 0.855)
+        {
+            return part;
+        }
+    }
+
+    *target = aligned ? (uint32_t) (ms + audio + 0.99) : ms;
+
+    return ms;
 }
 
 

@@ -697,9 +697,7 @@ ngx_live_publish_eager(ngx_live_publication_t *pub)
             return 1;
         }
 
-        if (i == LIVE_MEDIA_AUDIO
-            && pub->writers[LIVE_MEDIA_VIDEO].configured)
-        {
+        if (i == LIVE_MEDIA_AUDIO && pub->st->part_aligned) {
             continue;
         }
 

@@ -243,6 +243,7 @@ struct ngx_live_stream_sh_s {
     uint32_t                target_duration;        /* s */
     uint32_t                part;           /* ms, no CMAF chunk is longer */
     uint32_t                part_target;    /* ms, announced; 0: no LL */
+    uint32_t                part_aligned;   /* those of audio with video's */
     uint32_t                segment;        /* ms */
 
     uint64_t                msn;            /* of the next boundary */
