@@ -245,7 +245,7 @@ sub test_last_frame {
             next;
         }
 
-        if ($n % 5) {
+        if ($n % 5 && $n != 51) {
             $p->sync();
             $playlist = playlist($url);
             push @early, "$n frames: " . parts($playlist)
