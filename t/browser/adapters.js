@@ -24,11 +24,21 @@ const PLAYERS = {
 
         start() {
             const Hls = window.Hls;
-            const hls = new Hls({
+            const delay = Number(parameters.get("delay"));
+            const config = {
                 lowLatencyMode: true,
                 maxLiveSyncPlaybackRate: 1.1,
                 debug: parameters.has("debug")
-            });
+            };
+
+            /* it plays faster only with a second in its buffer, and would
+             * stay where a slow start has left it */
+            if (delay) {
+                config.liveSyncDuration = delay;
+                config.liveMaxLatencyDuration = delay + 0.3;
+            }
+
+            const hls = new Hls(config);
             const seen = { parts: 0, fragments: 0, playlists: 0 };
 
             hls.on(Hls.Events.ERROR, (event, data) => {
@@ -110,11 +120,15 @@ const PLAYERS = {
             watch.attach(video);
 
             /* null where it has lost the dates of an HLS playlist */
-            watch.latency = () => player.getStats().liveLatency
-                                  ?? player.seekRange().end
-                                     - video.currentTime;
+            watch.latency = () => {
+                const latency = player.getStats().liveLatency;
+
+                return Number.isFinite(latency)
+                       ? latency
+                       : player.seekRange().end - video.currentTime;
+            };
             watch.details = () => ({
-                dated: player.getStats().liveLatency !== null,
+                dated: Number.isFinite(player.getStats().liveLatency),
                 stalls: player.getStats().stallsDetected,
                 bufferingTime: player.getStats().bufferingTime
             });
