@@ -187,12 +187,19 @@ sub nginx_source {
     my ($code, $output) = $t->command('apt-get', @options, '-qq', 'update');
     diag($output) if $code;
 
-    ($code, $output) = $t->command(
-        'sh', '-c', 'cd "$0" && exec "$@"', $apt,
-        'apt-get', @options, '-qq', 'source', '--download-only',
-        'nginx=' . package_version());
+    my $archive;
 
-    my ($archive) = glob "$apt/nginx_$version.orig.tar.*";
+    # security updates come without their source at times; what is unpacked
+    # here is the release that all of them patch
+    for my $package ('nginx=' . package_version(), 'nginx') {
+        ($code, $output) = $t->command(
+            'sh', '-c', 'cd "$0" && exec "$@"', $apt,
+            'apt-get', @options, '-qq', 'source', '--download-only',
+            $package);
+
+        ($archive) = glob "$apt/nginx_$version.orig.tar.*";
+        last if $archive;
+    }
 
     return diag($output) && undef unless $archive;
 

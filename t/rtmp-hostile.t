@@ -622,7 +622,10 @@ sub unharmed {
     my @sent = frames();
     my @got = map { md5_hex($_->{data}) } @samples;
     my @wrong = grep { $got[$_] ne $sent[$_ % @sent] } 0 .. $#got;
-    my @late = grep { $_ % @sent
+
+    # the one behind the seam of the loop is decoded when it is expected, and
+    # presented when it should be
+    my @late = grep { $_ % @sent > 1
                       && $samples[$_]{dts} - $samples[$_ - 1]{dts} != 3000 }
                0 .. $#samples;
 

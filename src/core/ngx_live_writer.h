@@ -20,6 +20,11 @@
 #define NGX_LIVE_STAGE       (16 * 1024)
 
 
+#define NGX_LIVE_CUT_WAIT    2000000    /* us, for a track that stalls */
+#define NGX_LIVE_CUT_NEAR    20000      /* us, a key frame is on time */
+#define NGX_LIVE_CUT_EXACT   2000       /* us, what rounding makes */
+
+
 /* Where one segment ends and the next begins, the same for all tracks. */
 typedef struct {
     uint64_t                 msn;       /* of the segment that begins */
@@ -184,6 +189,22 @@ ngx_int_t ngx_live_publish_activate(ngx_live_writer_t *w);
 /* Opens the segments that other tracks have opened already, for a track that
  * nothing comes for. */
 ngx_int_t ngx_live_cut_laggards(ngx_live_publication_t *pub, int64_t us);
+
+/* Takes the boundaries that the time of the track has reached; dts is where
+ * the frame behind them is, in ticks. */
+ngx_int_t ngx_live_cut_queued(ngx_live_writer_t *w, int64_t us, int64_t dts);
+
+/* Closes the part when a frame at dts, one more, would make it too long. */
+ngx_int_t ngx_live_cut_part(ngx_live_writer_t *w, int64_t dts);
+
+/*
+ * The first *n samples turn out to belong to the segment: closes parts until
+ * they are no more than one.  Audio gathers while it waits for video.
+ */
+ngx_int_t ngx_live_cut_whole(ngx_live_writer_t *w, uint32_t *n);
+
+/* Decides how long parts are in this timeline (HLS-50, HLS-51). */
+void ngx_live_cut_target(ngx_live_publication_t *pub);
 
 /*
  * A frame has arrived whole: closes what cannot take another one, without
