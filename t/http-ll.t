@@ -600,7 +600,21 @@ sub test_plain {
     }
 
     is_error($t->get("$e->{base}/seg-$epoch-$e->{msn}$_.m4s"), 404,
-             "part 0: 'MSN$_' that is being made") for '', '.0', '.1';
+             "part 0: 'MSN$_' that is being made") for '.0', '.1';
+
+    # FFmpeg's DASH demuxer asks for it without looking whether it is listed
+    my $q = ask($t, "$e->{base}/seg-$epoch-$e->{msn}.m4s");
+
+    settle($t);
+    ok(is_held($q), 'part 0: the segment that is being made is held');
+    is_error($t->get("$e->{base}/seg-$epoch-" . ($e->{msn} + 1) . '.m4s'),
+             404, 'part 0: the one behind it');
+
+    $p->upto(12000);
+
+    my $r = answer($q);
+    is($r->{status}, 200, 'and answered when it is complete');
+    is($r->{headers}{'content-length'}, length $r->{body}, 'whole');
 
     $p->stop();
 }

@@ -35,7 +35,6 @@ live {
     rendition source copy;
 
     application plain {
-        part 0;
     }
 
     application low {

@@ -98,8 +98,15 @@ ngx_http_live_serve_segment(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
 
     if (rc == NGX_AGAIN) {
 
+        /* players built on FFmpeg ask for it without looking whether it is
+         * listed, and for the one behind it when they are refused */
+
         if (ctx->st->part_target == 0) {
-            return ngx_http_live_early(r);
+            return ngx_http_live_is_live(ctx->st)
+                   ? ngx_http_live_hold(ctx, NGX_HTTP_LIVE_HOLD,
+                                        NGX_HTTP_NOT_FOUND,
+                                        ngx_http_live_cache_early)
+                   : ngx_http_live_early(r);
         }
 
         return ngx_http_live_grow(r, ctx, t, &seg);
