@@ -15,13 +15,7 @@ use Test::Live::CDN;
 use Test::Live::CDN::Check;
 
 my $t = Test::Live->new();
-my $cdn = Test::Live::CDN->new($t, age => 1, conf => <<'CONF');
-    segment 2s max=2s;
-    part 500ms;
-    window 20s;
-    resume 1h;
-    publish_stall 30s;
-CONF
+my $cdn = Test::Live::CDN->new($t, age => 1);
 
 my $encoder = $cdn->publish();
 

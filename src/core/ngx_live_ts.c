@@ -113,7 +113,7 @@ void
 ngx_live_ts_retire(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
     uint64_t msn)
 {
-    uint64_t                i, first;
+    uint64_t                i, first, last;
     ngx_live_track_sh_t    *ts;
     ngx_live_segment_sh_t  *seg;
 
@@ -128,6 +128,7 @@ ngx_live_ts_retire(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     first = ts->segments.tail;
+    last = ngx_min(msn, ts->segments.head);
 
     if (msn > ts->segments.head) {
 
@@ -138,7 +139,7 @@ ngx_live_ts_retire(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
     ngx_live_store(&ts->segments.tail, msn);
     ngx_live_fence();
 
-    for (i = first; i < msn && i - first <= ts->segments.mask; i++) {
+    for (i = first; i < last; i++) {
         seg = ngx_live_slot(&ts->segments, ngx_live_segment_sh_t, i);
 
         if (seg->size) {

@@ -10,7 +10,7 @@
 #include "ngx_http_live_play.h"
 #include "ngx_live_make.h"
 #include "ngx_live_text.h"
-#include "live_mpd.h"
+#include "live_date.h"
 
 
 #define NGX_HTTP_LIVE_MIN_WIDTH  32
@@ -407,8 +407,8 @@ ngx_http_live_serve_time(ngx_http_request_t *r)
     live_writer_t   w;
     struct timeval  tv;
 
-    body.len = LIVE_MPD_TIME_SIZE;
-    body.data = ngx_pnalloc(r->pool, LIVE_MPD_TIME_SIZE);
+    body.len = LIVE_DATE_SIZE;
+    body.data = ngx_pnalloc(r->pool, LIVE_DATE_SIZE);
     if (body.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -418,7 +418,7 @@ ngx_http_live_serve_time(ngx_http_request_t *r)
     ngx_gettimeofday(&tv);
 
     live_writer_init(&w, body.data, body.len);
-    live_mpd_time(&w, (int64_t) tv.tv_sec * 1000 + tv.tv_usec / 1000);
+    live_write_date(&w, (int64_t) tv.tv_sec * 1000 + tv.tv_usec / 1000);
 
     if (ngx_http_live_cache(r, ngx_http_live_cache_time, 0) != NGX_OK
         || ngx_http_live_cors(r) != NGX_OK)

@@ -7,18 +7,6 @@
 #define LIVE_M3U8_VERSION         6     /* EXT-X-MAP */
 #define LIVE_M3U8_VERSION_LOW     9     /* EXT-X-SKIP */
 
-#define LIVE_M3U8_DAY_MS          86400000
-#define LIVE_M3U8_LAST_DAY        2932896       /* 9999-12-31 */
-
-
-/* The date of a day; kept from one segment to the next. */
-typedef struct {
-    int64_t               day;      /* since 1970-01-01 */
-    uint32_t              year;
-    uint32_t              month;    /* 0 to 11 */
-    uint32_t              mday;     /* 0 to 30 */
-} live_m3u8_date_t;
-
 
 static void live_m3u8_version(live_writer_t *w, const live_m3u8_media_t *p,
     uint32_t version);
@@ -33,7 +21,7 @@ static void live_m3u8_discontinuity(live_writer_t *w,
 static void live_m3u8_map(live_writer_t *w, const live_m3u8_media_t *p,
     const live_m3u8_segment_t *seg, const live_m3u8_segment_t *prev);
 static void live_m3u8_start(live_writer_t *w, const live_m3u8_media_t *p,
-    const live_m3u8_segment_t *seg, live_m3u8_date_t *date);
+    const live_m3u8_segment_t *seg);
 static void live_m3u8_segment(live_writer_t *w, const live_m3u8_media_t *p,
     const live_m3u8_segment_t *seg, const char *suffix);
 static void live_m3u8_end(live_writer_t *w, const live_m3u8_media_t *p);
@@ -41,10 +29,6 @@ static uint64_t live_m3u8_extinf(const live_m3u8_media_t *p,
     const live_m3u8_segment_t *seg);
 static int live_m3u8_fits(uint32_t target, uint32_t timescale,
     int64_t duration);
-static void live_m3u8_date_time(live_writer_t *w, live_m3u8_date_t *date,
-    int64_t ms);
-static void live_m3u8_date_set(live_m3u8_date_t *date, int64_t day);
-static uint32_t live_m3u8_leap_year(uint32_t year);
 
 
 int
@@ -54,7 +38,6 @@ live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p,
     size_t                      start, at, len;
     uint32_t                    i, skipped;
     live_m3u8_low_t             low;
-    live_m3u8_date_t            date;
     live_m3u8_delta_t           cut;
     const live_m3u8_segment_t  *seg, *prev;
 
@@ -67,7 +50,6 @@ live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p,
     prev = NULL;
 
     live_m3u8_low_init(&low, p);
-    live_m3u8_date_set(&date, 0);
 
     live_m3u8_version(w, p, live_m3u8_low_latency(p) ? LIVE_M3U8_VERSION_LOW
                                                      : LIVE_M3U8_VERSION);
@@ -101,7 +83,7 @@ live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p,
             cut.map_len = 0;
         }
 
-        live_m3u8_start(w, p, seg, &date);
+        live_m3u8_start(w, p, seg);
         live_m3u8_segment_parts(w, p, &low, i);
         live_m3u8_segment(w, p, seg, ".m4s\n");
 
@@ -111,7 +93,7 @@ live_m3u8_media(live_writer_t *w, const live_m3u8_media_t *p,
     if (low.open) {
         live_m3u8_discontinuity(w, low.open);
         live_m3u8_map(w, p, low.open, prev);
-        live_m3u8_start(w, p, low.open, &date);
+        live_m3u8_start(w, p, low.open);
         live_m3u8_open_parts(w, p, &low);
     }
 
@@ -155,14 +137,12 @@ int
 live_m3u8_ts(live_writer_t *w, const live_m3u8_media_t *p)
 {
     uint32_t                    i;
-    live_m3u8_date_t            date;
     const live_m3u8_segment_t  *seg;
 
     if (p->timescale == 0) {
         return LIVE_ERROR;
     }
 
-    live_m3u8_date_set(&date, 0);
 
     live_m3u8_version(w, p, LIVE_M3U8_VERSION_TS);
     live_m3u8_sequence(w, p, NULL);
@@ -171,7 +151,7 @@ live_m3u8_ts(live_writer_t *w, const live_m3u8_media_t *p)
         seg = &p->segments[i];
 
         live_m3u8_discontinuity(w, seg);
-        live_m3u8_start(w, p, seg, &date);
+        live_m3u8_start(w, p, seg);
         live_m3u8_segment(w, p, seg, ".ts\n");
     }
 
@@ -274,12 +254,13 @@ live_m3u8_map(live_writer_t *w, const live_m3u8_media_t *p,
 
 static void
 live_m3u8_start(live_writer_t *w, const live_m3u8_media_t *p,
-    const live_m3u8_segment_t *seg, live_m3u8_date_t *date)
+    const live_m3u8_segment_t *seg)
 {
-    live_m3u8_date_time(w, date, p->anchor_ms
-                                 + live_m3u8_scale(seg->start,
-                                             live_m3u8_timescale(p, seg),
-                                             1000));
+    live_write_str(w, "#EXT-X-PROGRAM-DATE-TIME:");
+    live_write_date(w, p->anchor_ms
+                       + live_m3u8_scale(seg->start,
+                                         live_m3u8_timescale(p, seg), 1000));
+    live_write_u8(w, '\n');
 }
 
 
@@ -345,98 +326,4 @@ live_m3u8_fits(uint32_t target, uint32_t timescale, int64_t duration)
     rest = duration % timescale;
 
     return sec < target || (sec == target && 2 * rest < timescale);
-}
-
-
-static void
-live_m3u8_date_time(live_writer_t *w, live_m3u8_date_t *date, int64_t ms)
-{
-    int64_t   day;
-    uint32_t  sec;
-
-    if (ms < 0) {
-        ms = 0;
-    }
-
-    day = ms / LIVE_M3U8_DAY_MS;
-
-    if (day > LIVE_M3U8_LAST_DAY) {
-        day = LIVE_M3U8_LAST_DAY;
-    }
-
-    if (day != date->day) {
-        live_m3u8_date_set(date, day);
-    }
-
-    ms %= LIVE_M3U8_DAY_MS;
-    sec = (uint32_t) (ms / 1000);
-
-    live_write_str(w, "#EXT-X-PROGRAM-DATE-TIME:");
-    live_write_digits(w, date->year, 4);
-    live_write_u8(w, '-');
-    live_write_digits(w, date->month + 1, 2);
-    live_write_u8(w, '-');
-    live_write_digits(w, date->mday + 1, 2);
-    live_write_u8(w, 'T');
-    live_write_digits(w, sec / 3600, 2);
-    live_write_u8(w, ':');
-    live_write_digits(w, sec / 60 % 60, 2);
-    live_write_u8(w, ':');
-    live_write_digits(w, sec % 60, 2);
-    live_write_u8(w, '.');
-    live_write_digits(w, (uint64_t) ms % 1000, 3);
-    live_write_str(w, "Z\n");
-}
-
-
-/* Once per playlist and at midnight, so plain counting is good enough. */
-static void
-live_m3u8_date_set(live_m3u8_date_t *date, int64_t day)
-{
-    int64_t   left;
-    uint32_t  n;
-
-    static const uint8_t  days[] = {
-        31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31
-    };
-
-    left = day;
-    date->day = day;
-    date->year = 1970;
-    date->month = 0;
-
-    for ( ;; ) {
-        n = 365 + live_m3u8_leap_year(date->year);
-
-        if (left < n) {
-            break;
-        }
-
-        left -= n;
-        date->year++;
-    }
-
-    for ( ;; ) {
-        n = days[date->month];
-
-        if (date->month == 1) {
-            n += live_m3u8_leap_year(date->year);
-        }
-
-        if (left < n) {
-            break;
-        }
-
-        left -= n;
-        date->month++;
-    }
-
-    date->mday = (uint32_t) left;
-}
-
-
-static uint32_t
-live_m3u8_leap_year(uint32_t year)
-{
-    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 }

@@ -9,6 +9,7 @@
 
 
 #include "live_m3u8.h"
+#include "live_date.h"
 #include "live_decimal.h"
 
 

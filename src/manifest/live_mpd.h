@@ -15,6 +15,7 @@
 
 #include "live_types.h"
 #include "live_buf.h"
+#include "live_date.h"
 #include "live_m3u8.h"
 
 
@@ -95,10 +96,6 @@ int live_mpd(live_writer_t *w, const live_mpd_t *mpd);
 
 /* Bytes that are enough for live_mpd(). */
 size_t live_mpd_size(const live_mpd_t *mpd);
-
-/* "2026-01-31T12:00:00.123Z" of ms since 1970, 24 bytes, no NUL. */
-#define LIVE_MPD_TIME_SIZE  24
-void live_mpd_time(live_writer_t *w, int64_t ms);
 
 
 #endif /* _LIVE_MPD_H_INCLUDED_ */

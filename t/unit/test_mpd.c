@@ -664,7 +664,7 @@ static void
 test_time(void)
 {
     int            bad;
-    char           got[LIVE_MPD_TIME_SIZE + 1], want[64];
+    char           got[LIVE_DATE_SIZE + 1], want[64];
     time_t         sec;
     int64_t        day;
     struct tm      tm;
@@ -683,10 +683,10 @@ test_time(void)
 
     for (bad = 0; bad < 5; bad++) {
         live_writer_init(&w, got, sizeof(got));
-        live_mpd_time(&w, times[bad].ms);
-        got[LIVE_MPD_TIME_SIZE] = '\0';
+        live_write_date(&w, times[bad].ms);
+        got[LIVE_DATE_SIZE] = '\0';
 
-        tap_ok(live_writer_len(&w) == LIVE_MPD_TIME_SIZE
+        tap_ok(live_writer_len(&w) == LIVE_DATE_SIZE
                && strcmp(got, times[bad].text) == 0, "%s", times[bad].text);
     }
 
@@ -698,8 +698,8 @@ test_time(void)
         strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%S.007Z", &tm);
 
         live_writer_init(&w, got, sizeof(got));
-        live_mpd_time(&w, (int64_t) sec * 1000 + 7);
-        got[LIVE_MPD_TIME_SIZE] = '\0';
+        live_write_date(&w, (int64_t) sec * 1000 + 7);
+        got[LIVE_DATE_SIZE] = '\0';
         bad += strcmp(got, want) != 0;
     }
 

@@ -49,7 +49,6 @@ while (my $c = $s->accept()) {
 PERL
 
 
-# Option "conf": lines for application live.
 sub new {
     my ($class, $t, %option) = @_;
 
@@ -58,7 +57,7 @@ sub new {
 
     return $self if $option{origin};
 
-    $t->write_file_expand('nginx.conf', origin_conf($option{conf}));
+    $t->write_file_expand('nginx.conf', origin_conf());
     $t->write_file('broken.pl', $broken);
     $t->spawn($^X, $t->dir() . '/broken.pl', $t->port(8070));
     $t->run();
@@ -71,15 +70,19 @@ sub new {
 
 
 sub origin_conf {
-    my ($settings) = @_;
-
     return <<"CONF" =~ s/~/%%/gr;
 ~TEST_GLOBALS~
 worker_processes 2;
 events { worker_connections 4096; }
 live {
     zone 128m;
-    application live { $settings }
+    application live {
+        segment 2s max=2s;
+        part 500ms;
+        window 20s;
+        resume 1h;
+        publish_stall 30s;
+    }
 }
 stream { server { listen 127.0.0.1:~PORT_1935~; live_rtmp; } }
 http {
