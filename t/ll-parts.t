@@ -72,6 +72,7 @@ test_hole('1.3', 1300);
 test_hole('3', 3000);
 test_irregular();
 test_targets();
+test_drift();
 test_reload();
 test_death();
 
@@ -511,18 +512,18 @@ sub test_irregular {
 # longer by a frame of audio unless that makes parts much longer.
 sub test_targets {
     my %video = (
-        '24/1'       => [ 209, 125 ],
-        '25/1'       => [ 200, 120 ],
+        '24/1'       => [ 209, 126 ],
+        '25/1'       => [ 201, 121 ],
         '30000/1001' => [ 201, 101 ],
-        '30/1'       => [ 200, 100 ],
-        '50/1'       => [ 200, 100 ],
+        '30/1'       => [ 201, 101 ],
+        '50/1'       => [ 201, 101 ],
         '60000/1001' => [ 200, 101 ],
-        '60/1'       => [ 200, 100 ],
+        '60/1'       => [ 201, 101 ],
     );
     my %both = (
         '24/1'       => [ 272, 128 ],
-        '25/1'       => [ 222, 120 ],
-        '30000/1001' => [ 222, 107 ],
+        '25/1'       => [ 222, 121 ],
+        '30000/1001' => [ 223, 107 ],
         '30/1'       => [ 222, 107 ],
         '50/1'       => [ 222, 107 ],
         '60000/1001' => [ 222, 107 ],
@@ -578,6 +579,34 @@ sub is_target {
     }
 
     is_deeply(\@errors, [], "$url: by the rules");
+    $p->stop();
+}
+
+
+# An encoder whose clock is 50 ppm slow, which no stream of ms shows at once:
+# six frames are 200.01 ms, and still one part.  What tells is a step of the
+# timestamps, behind which the rate is measured anew.
+sub test_drift {
+    my $tags = tags(fps => 30, gop => 60, seconds => 18, audio => 0);
+
+    for my $tag (@$tags) {
+        my $ms = $tag->{timestamp};
+        $tag->{timestamp} = int($ms * 1.00005 + 0.5) + ($ms >= 6000 ? 2 : 0);
+    }
+
+    my ($p, @frames) = publisher('p200/drift', $tags);
+
+    while (@frames) {
+        $p->{client}->send_tags([ splice @frames, 0, 40 ]) or last;
+        $p->sync();
+    }
+
+    my @segments = @{ playlist('/p200/drift/source')->{segments} };
+    splice @segments, 0, 4;
+
+    cmp_ok(scalar @segments, '>=', 3, 'segments of a clock that drifts');
+    is(join(' ', map { scalar @{ $_->{parts} } } @segments),
+       join(' ', map { 10 } @segments), 'parts with all their frames');
     $p->stop();
 }
 

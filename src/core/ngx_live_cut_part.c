@@ -33,7 +33,7 @@ ngx_live_cut_part(ngx_live_writer_t *w, int64_t dts)
         return NGX_OK;
     }
 
-    most = (int64_t) w->pub->st->part * w->info.timescale / 1000;
+    most = ngx_live_cut_most(w);
     frame = live_track_clock_duration(&w->clock);
 
     if (dts + frame - w->samples[0].dts <= most
@@ -158,7 +158,10 @@ ngx_live_cut_doubt(ngx_live_publication_t *pub, ngx_live_writer_t *w)
 }
 
 
-/* Ticks that a part may last. */
+/*
+ * Ticks that a part may last.  The clocks of encoders are not exact: what a
+ * frame is longer than nominal must not cost a part its last frame.
+ */
 
 static int64_t
 ngx_live_cut_most(ngx_live_writer_t *w)
@@ -169,8 +172,10 @@ ngx_live_cut_most(ngx_live_writer_t *w)
     st = w->pub->st;
     ms = st->part;
 
-    if (w->media == LIVE_MEDIA_AUDIO && st->part_target) {
-        ms = st->part_target;
+    if (st->part_target) {
+        ms = (w->media == LIVE_MEDIA_AUDIO)
+                 ? st->part_target
+                 : ngx_min(ms + NGX_LIVE_CUT_DRIFT, st->part_target);
     }
 
     return (int64_t) ms * w->info.timescale / 1000;
@@ -371,6 +376,12 @@ ngx_live_cut_target(ngx_live_publication_t *pub)
 
     st->part = part;
     st->part_target = st->part_aligned ? target : part;
+
+    if (video && !st->part_aligned
+        && ngx_live_cut_whole_ms(part, video) + 0.5 > part)
+    {
+        st->part_target += NGX_LIVE_CUT_DRIFT;
+    }
 }
 
 
@@ -393,7 +404,7 @@ ngx_live_cut_suitable(uint32_t ms, double video, double audio,
         *target = part;
 
         if (aligned) {
-            *target = (uint32_t) (longest + audio + 0.99);
+            *target = (uint32_t) (longest + audio + 1.49);
         }
 
         if (longest > *target * 0.855
@@ -404,7 +415,7 @@ ngx_live_cut_suitable(uint32_t ms, double video, double audio,
         }
     }
 
-    *target = aligned ? (uint32_t) (ms + audio + 0.99) : ms;
+    *target = aligned ? (uint32_t) (ms + audio + 1.49) : ms;
 
     return ms;
 }

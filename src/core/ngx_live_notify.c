@@ -9,11 +9,15 @@
 /* All that wait in this worker for one stream. */
 typedef struct {
     ngx_queue_t               queue;        /* of its bucket */
-    ngx_queue_t               waits;
+    ngx_queue_t               waits[2];     /* by wait->media */
     uint64_t                  id;
     ngx_live_stream_sh_t     *st;
     ngx_uint_t                idle;         /* passes without a wait */
 } ngx_live_waiters_t;
+
+
+#define ngx_live_waiters_none(ws)                                             \
+    (ngx_queue_empty(&(ws)->waits[0]) && ngx_queue_empty(&(ws)->waits[1]))
 
 
 static ngx_live_waiters_t *ngx_live_waiters(ngx_live_stream_sh_t *st,
@@ -112,7 +116,7 @@ ngx_live_wait(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st, uint64_t id,
     ws->idle = 0;
     wait->waiting = 1;
 
-    ngx_queue_insert_tail(&ws->waits, &wait->queue);
+    ngx_queue_insert_tail(&ws->waits[wait->media], &wait->queue);
 
     ngx_live_notify_mark(zone, st);
 }
@@ -146,7 +150,8 @@ ngx_live_waiters(ngx_live_stream_sh_t *st, uint64_t id)
     ws->st = st;
     ws->idle = 0;
 
-    ngx_queue_init(&ws->waits);
+    ngx_queue_init(&ws->waits[0]);
+    ngx_queue_init(&ws->waits[1]);
     ngx_queue_insert_head(bucket, &ws->queue);
 
     return ws;
@@ -281,14 +286,14 @@ ngx_live_notify_bucket(ngx_live_zone_t *zone, ngx_uint_t n)
     {
         ws = ngx_queue_data(q, ngx_live_waiters_t, queue);
 
-        if (!ngx_queue_empty(&ws->waits)) {
+        if (!ngx_live_waiters_none(ws)) {
             ngx_live_notify_run(zone, ws);
         }
 
         /* handlers add at the head only, and only this removes */
         next = ngx_queue_next(q);
 
-        if (ngx_queue_empty(&ws->waits) && ++ws->idle > 8) {
+        if (ngx_live_waiters_none(ws) && ++ws->idle > 8) {
             ngx_queue_remove(&ws->queue);
             ngx_free(ws);
         }
@@ -307,16 +312,24 @@ ngx_live_notify_run(ngx_live_zone_t *zone, ngx_live_waiters_t *ws)
     ngx_live_notify_mark(zone, ws->st);
 
     ngx_queue_init(&todo);
-    ngx_queue_add(&todo, &ws->waits);
-    ngx_queue_init(&ws->waits);
+
+    if (!ngx_queue_empty(&ws->waits[1])) {
+        ngx_queue_add(&todo, &ws->waits[1]);
+        ngx_queue_init(&ws->waits[1]);
+    }
+
+    if (!ngx_queue_empty(&ws->waits[0])) {
+        ngx_queue_add(&todo, &ws->waits[0]);
+        ngx_queue_init(&ws->waits[0]);
+    }
 
     while (!ngx_queue_empty(&todo)) {
         q = ngx_queue_head(&todo);
+        wait = ngx_queue_data(q, ngx_live_wait_t, queue);
 
         ngx_queue_remove(q);
-        ngx_queue_insert_tail(&ws->waits, q);
+        ngx_queue_insert_tail(&ws->waits[wait->media], q);
 
-        wait = ngx_queue_data(q, ngx_live_wait_t, queue);
         wait->handler(wait);
     }
 }

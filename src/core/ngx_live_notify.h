@@ -22,6 +22,10 @@ struct ngx_live_wait_s {
     uint64_t                  id;           /* of the stream */
     ngx_uint_t                waiting;      /* 1 from wait to cancel */
 
+    /* 1: called before those with 0, as who waits for media needs it sooner
+     * than who waits for its name; set by the caller */
+    ngx_uint_t                media;
+
     /*
      * Called from an event of its own after a change of the stream, its end
      * included; it looks everything up again.  It may cancel its own wait and

@@ -23,6 +23,7 @@
 #define NGX_LIVE_CUT_WAIT    2000000    /* us, for a track that stalls */
 #define NGX_LIVE_CUT_NEAR    20000      /* us, a key frame is on time */
 #define NGX_LIVE_CUT_EXACT   2000       /* us, what rounding makes */
+#define NGX_LIVE_CUT_DRIFT   1          /* ms, by which parts may be longer */
 
 
 /* Where one segment ends and the next begins, the same for all tracks. */

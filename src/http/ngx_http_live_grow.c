@@ -172,6 +172,8 @@ ngx_http_live_grow_start(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    g->wait.media = 1;
+
     ngx_live_wait(ngx_live_zone(), ctx->st, ctx->id, &g->wait);
 
     rc = ngx_http_live_grow_send(g);

@@ -60,6 +60,7 @@ ngx_http_live_answer(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
 
     ctx->wait.handler = ngx_http_live_woken;
     ctx->wait.data = ctx;
+    ctx->wait.media = (ctx->serve != ngx_http_live_serve_text);
 
     ngx_live_wait(ngx_live_zone(), ctx->st, ctx->id, &ctx->wait);
 

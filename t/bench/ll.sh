@@ -47,6 +47,8 @@ bench_ll() {
         for n in $SHARED_PLAYERS; do
             ll_turn "$run" parts "$n" 2
         done
+
+        ll_turn "$run" hints "$HINT_PLAYERS" 2
     done
 
     ll_stop
@@ -273,6 +275,10 @@ ll_goals() {
         ll_parts_1_1 delay_p50 "<= 252" "Kaltura media-framework 252"
     ll_goal "1,000 players, the same, ms, 99th percentile" 1 \
         ll_parts_1000_1 delay_p99 "<= 20" "-"
+    ll_goal "1,000 players that ask for hinted parts, the same" 1 \
+        "ll_hints_${HINT_PLAYERS}_1" delay_p99 "<= 20" "-"
+    ll_goal "the same, two workers" 1 \
+        "ll_hints_${HINT_PLAYERS}_2" delay_p99 "<= 20" "-"
     ll_goal "1,000 players, stalls" 0 ll_parts_1000_1 stalls "<= 0" "-"
     ll_goal "500 players polling, CPU ms per player-second" 3 \
         ll_poll_500_1 cpu "" \
@@ -307,8 +313,11 @@ ll_one_stream() {
         ll_row "$n" "the same, parts of 200 ms" 2 "ll_parts_${n}_2"
     done
 
-    ll_row "$HINT_PLAYERS" "the same, hinted parts asked for ahead" 1 \
-        "ll_hints_${HINT_PLAYERS}_1"
+    for n in 1 2; do
+        ll_row "$HINT_PLAYERS" "the same, hinted parts asked for ahead" "$n" \
+            "ll_hints_${HINT_PLAYERS}_$n"
+    done
+
     ll_row "$HALF_PLAYERS" "blocking reload, parts of 500 ms" 1 \
         "ll_halves_${HALF_PLAYERS}_1"
     ll_row "$AUDIO_PLAYERS" "the same, and audio beside it" 1 \
