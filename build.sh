@@ -17,7 +17,8 @@ PATH=$PATH:/usr/sbin:/sbin
 
 BUILD_PACKAGES=(
     gcc libc6-dev make pkgconf
-    libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
+    libavfilter-dev libavformat-dev libavcodec-dev
+    libswscale-dev libswresample-dev libavutil-dev
     libssl-dev zlib1g-dev libpcre2-dev
 )
 NGINX_PACKAGES=(nginx nginx-dev libnginx-mod-stream)
@@ -321,7 +322,7 @@ configure() {
         "$cc" --version
         (cd "$root" && ls src/*/*.[ch] && cat config ngx_live_module.map)
         cksum "$source/src/core/nginx.h" "$source/auto/modules"
-        pkg-config --modversion libavformat libcrypto zlib
+        pkg-config --modversion libavfilter libavformat libcrypto zlib
     } 2>&1 | cksum)
 
     if [[ -f $tree/objs/Makefile && -f $tree/stamp \

@@ -14,9 +14,11 @@ TESTS     := $(notdir $(basename $(wildcard t/unit/test_*.c)))
 TARGETS   := $(notdir $(basename $(wildcard t/fuzz/fuzz_*.c)))
 
 INCS      := -Isrc/base -Isrc/proto -Isrc/media -Isrc/manifest -It/unit
-PACKAGES  := libavformat libavcodec libswscale libavutil libcrypto zlib
+PACKAGES  := libavfilter libavformat libavcodec libswscale libswresample \
+             libavutil libcrypto zlib
 LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null || \
-               echo -lavformat -lavcodec -lswscale -lavutil -lcrypto -lz) -lpthread -lm
+               echo -lavfilter -lavformat -lavcodec -lswscale -lswresample \
+                    -lavutil -lcrypto -lz) -lpthread -lm
 
 SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS     := -std=gnu11 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Werror \
