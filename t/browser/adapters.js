@@ -1,6 +1,6 @@
 /*
- * latency.html?player=NAME&url=URL: the players with their low latency on and
- * otherwise as they come, each with what it says of itself.
+ * latency.html?player=NAME&url=URL: the players with their low latency on, but
+ * for video.js, and otherwise as they come, each with what it says of itself.
  */
 
 "use strict";
@@ -144,6 +144,19 @@ const PLAYERS = {
         }
     },
 
+    /*
+     * Its engine, VHS 3.17, cannot do low latency, which is on by default:
+     *
+     * Where a playlist ends with a complete segment, updateMain() merges the
+     * parts of the old preloadSegment into the new one, which has none, and
+     * addLLHLSQueryDirectives() then counts a segment too few: it asks for the
+     * part that it has, and gets the same playlist from the browser's cache
+     * for as long as that may keep it.
+     *
+     * updateAppendInitSegmentStatus() takes each reload for another playlist,
+     * so that each part that comes alone is appended behind the init segment
+     * again; browsers then drop all frames up to the next key frame.
+     */
     videojs: {
         script: "node_modules/video.js/dist/video.min.js",
 
@@ -151,7 +164,7 @@ const PLAYERS = {
             const player = window.videojs(video, {
                 autoplay: "muted",
                 liveui: true,
-                html5: { vhs: { overrideNative: true, llhls: true } }
+                html5: { vhs: { overrideNative: true, llhls: false } }
             });
 
             player.on("error", () => {
@@ -171,10 +184,7 @@ const PLAYERS = {
             /* seekable() ends the hold-back before what is listed */
             watch.latency = () => {
                 const seekable = player.seekable();
-                const media = vhs().playlists.media();
-                const control = media.serverControl || {};
-                const holdBack = control.partHoldBack || control.holdBack
-                                 || 3 * media.targetDuration;
+                const holdBack = 3 * vhs().playlists.media().targetDuration;
 
                 return seekable.end(seekable.length - 1) + holdBack
                        - player.currentTime();
