@@ -2,6 +2,7 @@
 
 # Every directive, used rightly and wrongly: nginx -t refuses what is wrong and
 # names the directive, the file and the line; settings inherit as nginx's do.
+# What belongs to the ladder is in config-ladder.t.
 
 # asan
 
@@ -91,12 +92,15 @@ good('every setting in live{}', with_live(<<'EOT'));
 zone 1g; segment 4s max=12s; part 500ms; window 60s; resume 60s;
 publish_timeout 10s;
 publish_stall 2s; max_message 16m; rendition source copy;
+transcode on_demand; transcode_idle 30s; transcode_threads 1;
 EOT
 good('every setting in an application', with_live(<<'EOT'));
 zone 64m;
 application live {
     segment 500ms; part 100ms; window 1500ms; resume 0; publish_timeout 1s;
     publish_stall 500ms; max_message 4k; rendition source copy;
+    rendition 720p fps=25; transcode always; transcode_idle 1h;
+    transcode_threads 16;
 }
 application other { segment 60s; window 180s; }
 EOT
@@ -222,15 +226,6 @@ bad('max_message over 16m', with_live("zone 8m;\nmax_message 16385k; #!"),
     '"max_message" must be 4k to 16m');
 bad('max_message with junk', with_live("zone 8m;\nmax_message big; #!"),
     '"max_message" directive invalid value');
-
-bad('an unknown rendition', with_live("zone 8m;\nrendition 720p copy; #!"),
-    'unknown rendition "720p copy"');
-bad('a rendition of an unknown kind',
-    with_live("zone 8m;\nrendition source x264; #!"),
-    'unknown rendition "source x264"');
-bad('a rendition twice',
-    with_live("zone 8m;\nrendition source copy;\nrendition source copy; #!"),
-    'duplicate rendition "source"');
 
 
 # --- live_rtmp ----------------------------------------------------------------

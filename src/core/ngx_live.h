@@ -18,6 +18,10 @@
 #define NGX_LIVE_APP_CONF    0x04000000
 
 
+#define NGX_LIVE_TRANSCODE_ON_DEMAND  0
+#define NGX_LIVE_TRANSCODE_ALWAYS     1
+
+
 typedef struct ngx_live_zone_s  ngx_live_zone_t;
 
 
@@ -34,7 +38,11 @@ typedef struct {
     ngx_msec_t              publish_stall;
     size_t                  max_message;
 
-    ngx_array_t            *renditions;     /* of ngx_str_t */
+    ngx_array_t            *renditions;     /* of live_rung_t, or NULL */
+    ngx_uint_t              copy;           /* "source copy", or no rungs */
+    ngx_uint_t              transcode;      /* NGX_LIVE_TRANSCODE_* */
+    ngx_msec_t              transcode_idle;
+    ngx_uint_t              transcode_threads;      /* of a decoder */
 
     u_char                 *file;           /* of the application block */
     ngx_uint_t              line;
@@ -64,7 +72,6 @@ typedef struct {
     void                 *(*create_app_conf)(ngx_conf_t *cf);
     char                 *(*merge_app_conf)(ngx_conf_t *cf, void *prev,
                                             void *conf);
-    void                  (*init_process)(ngx_cycle_t *cycle);
 } ngx_live_module_t;
 
 

@@ -5,6 +5,10 @@
 #include <ngx_core.h>
 #include "ngx_live.h"
 #include "ngx_live_zone.h"
+#include "ngx_live_core_rung.h"
+
+
+#define NGX_LIVE_MAX_THREADS  16            /* of a decoder */
 
 
 char *ngx_live_application_block(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -17,14 +21,30 @@ static char *ngx_live_core_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_live_core_segment(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_live_core_rendition(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 static char *ngx_live_core_max_message(ngx_conf_t *cf, void *post,
+    void *data);
+static char *ngx_live_core_transcode_idle(ngx_conf_t *cf, void *post,
+    void *data);
+static char *ngx_live_core_transcode_threads(ngx_conf_t *cf, void *post,
     void *data);
 
 
 static ngx_conf_post_t  ngx_live_core_max_message_post = {
     ngx_live_core_max_message
+};
+
+static ngx_conf_post_t  ngx_live_core_transcode_idle_post = {
+    ngx_live_core_transcode_idle
+};
+
+static ngx_conf_post_t  ngx_live_core_transcode_threads_post = {
+    ngx_live_core_transcode_threads
+};
+
+static ngx_conf_enum_t  ngx_live_core_transcode[] = {
+    { ngx_string("on_demand"), NGX_LIVE_TRANSCODE_ON_DEMAND },
+    { ngx_string("always"), NGX_LIVE_TRANSCODE_ALWAYS },
+    { ngx_null_string, 0 }
 };
 
 
@@ -94,11 +114,32 @@ static ngx_command_t  ngx_live_core_commands[] = {
       &ngx_live_core_max_message_post },
 
     { ngx_string("rendition"),
-      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE2,
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_1MORE,
       ngx_live_core_rendition,
       0,
       0,
       NULL },
+
+    { ngx_string("transcode"),
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      0,
+      offsetof(ngx_live_app_conf_t, transcode),
+      &ngx_live_core_transcode },
+
+    { ngx_string("transcode_idle"),
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      0,
+      offsetof(ngx_live_app_conf_t, transcode_idle),
+      &ngx_live_core_transcode_idle_post },
+
+    { ngx_string("transcode_threads"),
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      0,
+      offsetof(ngx_live_app_conf_t, transcode_threads),
+      &ngx_live_core_transcode_threads_post },
 
       ngx_null_command
 };
@@ -106,8 +147,7 @@ static ngx_command_t  ngx_live_core_commands[] = {
 
 static ngx_live_module_t  ngx_live_core_module_ctx = {
     ngx_live_core_create_app_conf,
-    ngx_live_core_merge_app_conf,
-    NULL
+    ngx_live_core_merge_app_conf
 };
 
 
@@ -141,6 +181,7 @@ ngx_live_core_create_app_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     acf->name = { 0, NULL };
+     *     acf->copy = 0;
      *     acf->file = NULL;
      *     acf->line = 0;
      */
@@ -154,6 +195,9 @@ ngx_live_core_create_app_conf(ngx_conf_t *cf)
     acf->publish_stall = NGX_CONF_UNSET_MSEC;
     acf->max_message = NGX_CONF_UNSET_SIZE;
     acf->renditions = NGX_CONF_UNSET_PTR;
+    acf->transcode = NGX_CONF_UNSET_UINT;
+    acf->transcode_idle = NGX_CONF_UNSET_MSEC;
+    acf->transcode_threads = NGX_CONF_UNSET_UINT;
 
     return acf;
 }
@@ -181,6 +225,14 @@ ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->max_message, prev->max_message,
                               16 * 1024 * 1024);
     ngx_conf_merge_ptr_value(conf->renditions, prev->renditions, NULL);
+    ngx_conf_merge_uint_value(conf->transcode, prev->transcode,
+                              NGX_LIVE_TRANSCODE_ON_DEMAND);
+    ngx_conf_merge_msec_value(conf->transcode_idle, prev->transcode_idle,
+                              30000);
+    ngx_conf_merge_uint_value(conf->transcode_threads,
+                              prev->transcode_threads, 1);
+
+    conf->copy = ngx_live_core_copy(conf->renditions);
 
     /*
      * The target duration is announced before the encoder's key frames are
@@ -324,55 +376,6 @@ ngx_live_core_segment(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
-ngx_live_core_rendition(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_live_app_conf_t *acf = conf;
-
-    ngx_str_t   *value, *name;
-    ngx_uint_t   i;
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "source") != 0
-        || ngx_strcmp(value[2].data, "copy") != 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown rendition \"%V %V\", this version has "
-                           "\"source copy\"", &value[1], &value[2]);
-        return NGX_CONF_ERROR;
-    }
-
-    if (acf->renditions == NGX_CONF_UNSET_PTR) {
-        acf->renditions = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
-        if (acf->renditions == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    name = acf->renditions->elts;
-
-    for (i = 0; i < acf->renditions->nelts; i++) {
-        if (name[i].len == value[1].len
-            && ngx_memcmp(name[i].data, value[1].data, value[1].len) == 0)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate rendition \"%V\"", &value[1]);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    name = ngx_array_push(acf->renditions);
-    if (name == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *name = value[1];
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
 ngx_live_core_max_message(ngx_conf_t *cf, void *post, void *data)
 {
     size_t *size = data;
@@ -382,6 +385,37 @@ ngx_live_core_max_message(ngx_conf_t *cf, void *post, void *data)
     if (*size < 4096 || *size > 16 * 1024 * 1024) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"max_message\" must be 4k to 16m");
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_live_core_transcode_idle(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t *ms = data;
+
+    if (*ms < 1000 || *ms > 60 * 60 * 1000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"transcode_idle\" must be 1s to 1h");
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_live_core_transcode_threads(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_int_t *n = data;
+
+    if (*n < 1 || *n > NGX_LIVE_MAX_THREADS) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"transcode_threads\" must be 1 to %d",
+                           NGX_LIVE_MAX_THREADS);
         return NGX_CONF_ERROR;
     }
 

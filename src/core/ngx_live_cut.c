@@ -161,10 +161,19 @@ ngx_live_cut_due(ngx_live_publication_t *pub, ngx_live_writer_t *w,
         return 1;
     }
 
-    /* the target duration is a promise (HLS-8) */
-
     frame = live_ticks_to_us(live_track_clock_duration(&w->clock),
                              w->info.timescale);
+
+    /* who sees only what is made here gets key frames made where they should
+     * be */
+
+    if (!pub->app->copy
+        && us - pub->begin_us >= pub->segment_us - NGX_LIVE_CUT_EXACT)
+    {
+        return 1;
+    }
+
+    /* the target duration is a promise (HLS-8) */
 
     return us + frame - pub->begin_us > pub->max_us;
 }
@@ -177,7 +186,7 @@ ngx_live_cut_warn(ngx_live_publication_t *pub, int64_t us, ngx_uint_t key)
 
     duration = us - pub->begin_us;
 
-    if (!pub->cut || pub->warned
+    if (!pub->cut || pub->warned || !pub->app->copy
         || duration < pub->segment_us + pub->segment_us / 2)
     {
         return;
@@ -373,7 +382,15 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
         }
     }
 
-    return ngx_live_cut_apply(lead, &b, dts);
+    if (ngx_live_cut_apply(lead, &b, dts) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (pub->tap) {
+        ngx_live_tap->boundary(pub->tap, &b);
+    }
+
+    return NGX_OK;
 }
 
 

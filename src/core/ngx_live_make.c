@@ -55,8 +55,7 @@ static ngx_command_t  ngx_live_make_commands[] = {
 
 static ngx_live_module_t  ngx_live_make_module_ctx = {
     ngx_live_make_create_conf,
-    ngx_live_make_merge_conf,
-    NULL
+    ngx_live_make_merge_conf
 };
 
 
@@ -317,8 +316,8 @@ ngx_live_job_next(void)
 }
 
 
-static ngx_int_t
-ngx_live_job_post(ngx_live_job_t *job)
+ngx_thread_pool_t *
+ngx_live_make_pool(void)
 {
     ngx_live_conf_t       *lcf;
     ngx_live_make_conf_t  *mcf;
@@ -327,7 +326,14 @@ ngx_live_job_post(ngx_live_job_t *job)
                                            ngx_live_module);
     mcf = lcf->app_conf[ngx_live_make_module.ctx_index];
 
-    if (ngx_thread_task_post(mcf->thread_pool, &job->task) != NGX_OK) {
+    return mcf->thread_pool;
+}
+
+
+static ngx_int_t
+ngx_live_job_post(ngx_live_job_t *job)
+{
+    if (ngx_thread_task_post(ngx_live_make_pool(), &job->task) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -9,6 +9,7 @@
 #define _NGX_LIVE_MAKE_H_INCLUDED_
 
 
+#include <ngx_thread_pool.h>
 #include "ngx_live_zone.h"
 
 
@@ -31,6 +32,9 @@ ngx_int_t ngx_live_make_thumbnail(ngx_live_zone_t *zone,
 
 /* At the end of live{}: nginx's default pool where none was named. */
 ngx_int_t ngx_live_make_init_conf(ngx_conf_t *cf, void **confs);
+
+/* The thread pool of live{}. */
+ngx_thread_pool_t *ngx_live_make_pool(void);
 
 /* A worker with live{} begins, and ends: before it gives its slot back. */
 void ngx_live_make_init_process(void);

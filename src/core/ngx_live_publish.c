@@ -25,9 +25,12 @@ static void ngx_live_publish_gap(ngx_live_stream_sh_t *st,
 static ngx_int_t ngx_live_publish_time(ngx_live_publication_t *pub,
     ngx_live_frame_t *frame, int64_t *us);
 static void ngx_live_publish_start(ngx_live_publication_t *pub);
+static int64_t ngx_live_publish_stop(ngx_live_publication_t *pub);
 static void ngx_live_publish_finish(ngx_live_publication_t *pub);
-static void ngx_live_publish_abandon(ngx_live_publication_t *pub);
+static void ngx_live_publish_free(ngx_live_publication_t *pub);
 
+
+ngx_live_tap_t  *ngx_live_tap;
 
 /* of this worker; threads never see it */
 static ngx_queue_t  ngx_live_publications;
@@ -69,6 +72,7 @@ ngx_live_publish_open(ngx_live_app_conf_t *app, ngx_str_t *name,
     pub->log = log;
     pub->lost = lost;
     pub->data = data;
+    pub->app = app;
     pub->segment_us = (int64_t) pub->st->segment * 1000;
 
     /* 100 ms less than what rounds to the next second (HLS-8) */
@@ -90,7 +94,7 @@ ngx_live_publish_open(ngx_live_app_conf_t *app, ngx_str_t *name,
         for (n = 0; n < pub->st->ntracks; n++) {
             t = &pub->st->tracks[n];
 
-            if (t->info.media != w->media) {
+            if (t->rung || t->info.media != w->media) {
                 continue;
             }
 
@@ -109,6 +113,10 @@ ngx_live_publish_open(ngx_live_app_conf_t *app, ngx_str_t *name,
     }
 
     ngx_queue_insert_tail(&ngx_live_publications, &pub->queue);
+
+    if (ngx_live_tap) {
+        pub->tap = ngx_live_tap->open(pub, app);
+    }
 
     *result = pub;
 
@@ -133,6 +141,7 @@ ngx_live_publish_claim(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
     st = ngx_live_stream_find_locked(zone, &app->name, name, NULL);
 
     if (st && st->state == NGX_LIVE_STREAM_LIVE
+        && !st->closing
         && ngx_live_worker_alive(st->owner)
         && now < st->heard + app->publish_stall)
     {
@@ -160,6 +169,7 @@ ngx_live_publish_claim(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
     st->bytes_in = 0;
     st->expect = 0;
     st->dirty = 0;
+    st->closing = 0;
 
     ngx_live_store(&st->state, NGX_LIVE_STREAM_LIVE);
 
@@ -390,7 +400,7 @@ ngx_live_publish_config(ngx_live_publication_t *pub, live_codec_info_t *info,
     w->changed = 1;
 
     pub->st->expect = pub->writers[0].configured
-                      + pub->writers[1].configured;
+                      + pub->writers[1].configured + pub->rungs;
 
     if (w->open && w->media == LIVE_MEDIA_VIDEO) {
         w->need_key = 1;
@@ -431,6 +441,8 @@ ngx_live_publish_activate(ngx_live_writer_t *w)
                           "ends: make \"zone\" larger");
             return NGX_ERROR;
         }
+
+        t->hidden = !pub->app->copy;
 
         ngx_live_writer_attach(w, t, pub->st->ntracks - 1);
     }
@@ -492,6 +504,19 @@ ngx_live_publish_activate(ngx_live_writer_t *w)
     w->next_config = NULL;
     w->changed = 0;
 
+    if (w->follows) {
+        return NGX_OK;
+    }
+
+    if (pub->writers[0].sh && pub->writers[1].sh) {
+        pub->writers[LIVE_MEDIA_VIDEO].sh->audio =
+                                 pub->writers[LIVE_MEDIA_AUDIO].index + 1;
+    }
+
+    if (pub->tap) {
+        ngx_live_tap->config(pub->tap, w->media);
+    }
+
     return NGX_OK;
 }
 
@@ -500,6 +525,7 @@ ngx_int_t
 ngx_live_publish_begin(ngx_live_publication_t *pub, ngx_live_frame_t *frame)
 {
     int64_t             us;
+    ngx_int_t           rc;
     ngx_live_writer_t  *w;
 
     w = &pub->writers[frame->media];
@@ -516,7 +542,13 @@ ngx_live_publish_begin(ngx_live_publication_t *pub, ngx_live_frame_t *frame)
         return NGX_DECLINED;
     }
 
-    return ngx_live_cut_frame(pub, w, us, frame);
+    rc = ngx_live_cut_frame(pub, w, us, frame);
+
+    if (rc == NGX_OK && pub->tap) {
+        ngx_live_tap->begin(pub->tap, frame->media, frame->size);
+    }
+
+    return rc;
 }
 
 
@@ -608,6 +640,10 @@ ngx_live_publish_data(ngx_live_publication_t *pub, live_media_e media,
         return NGX_ERROR;
     }
 
+    if (pub->tap) {
+        ngx_live_tap->data(pub->tap, media, data, len);
+    }
+
     return ngx_live_writer_append(&pub->writers[media], data, len);
 }
 
@@ -631,7 +667,16 @@ ngx_live_publish_end(ngx_live_publication_t *pub, live_media_e media,
             return NGX_ERROR;
         }
 
+        if (pub->tap) {
+            ngx_live_tap->sample(pub->tap, media,
+                                 &w->samples[w->nsamples - 1]);
+        }
+
         return ngx_live_cut_arrived(pub);
+    }
+
+    if (pub->tap) {
+        ngx_live_tap->sample(pub->tap, media, NULL);
     }
 
     if (!pub->dropped) {
@@ -720,37 +765,55 @@ ngx_live_publish_eager(ngx_live_publication_t *pub)
 void
 ngx_live_publish_close(ngx_live_publication_t *pub)
 {
-    ngx_uint_t  i;
+    int64_t  end;
 
-    ngx_queue_remove(&pub->queue);
-
-    if (ngx_live_publish_owns(pub)) {
-        ngx_live_publish_finish(pub);
-
-    } else {
-        ngx_live_publish_abandon(pub);
+    if (!ngx_live_publish_owns(pub)) {
+        ngx_live_publish_free(pub);
+        return;
     }
 
-    for (i = 0; i < 2; i++) {
-        ngx_free(pub->writers[i].config);
-        ngx_free(pub->writers[i].next_config);
-        ngx_free(pub->writers[i].stage);
-        free(pub->writers[i].samples);
+    end = ngx_live_publish_stop(pub);
+
+    pub->log = ngx_cycle->log;
+    pub->lost = NULL;
+
+    /* who comes back at once does not wait for what is still being made */
+
+    if (pub->tap && ngx_live_tap->finish(pub->tap, end) == NGX_AGAIN) {
+        pub->closing = 1;
+        ngx_live_store(&pub->st->closing, 1);
+        return;
     }
 
-    ngx_free(pub);
+    ngx_live_publish_drained(pub);
 }
 
 
-static void
-ngx_live_publish_finish(ngx_live_publication_t *pub)
+void
+ngx_live_publish_drained(ngx_live_publication_t *pub)
 {
-    int64_t                end;
-    ngx_uint_t             i;
-    ngx_live_writer_t     *w;
-    ngx_live_stream_sh_t  *st;
+    if (ngx_live_publish_owns(pub)) {
 
-    st = pub->st;
+        if (pub->tap) {
+            ngx_live_tap->close(pub->tap, 1);
+            pub->tap = NULL;
+        }
+
+        ngx_live_publish_finish(pub);
+    }
+
+    ngx_live_publish_free(pub);
+}
+
+
+/* Ends what the source has open; the result is where, in us. */
+
+static int64_t
+ngx_live_publish_stop(ngx_live_publication_t *pub)
+{
+    int64_t             end;
+    ngx_uint_t          i;
+    ngx_live_writer_t  *w;
 
     for (i = 0; i < 2; i++) {
         w = &pub->writers[i];
@@ -778,6 +841,17 @@ ngx_live_publish_finish(ngx_live_publication_t *pub)
         }
     }
 
+    return end;
+}
+
+
+static void
+ngx_live_publish_finish(ngx_live_publication_t *pub)
+{
+    ngx_live_stream_sh_t  *st;
+
+    st = pub->st;
+
     /* also takes back the number of a segment that never came to be */
     ngx_live_publish_align(pub->zone, st);
 
@@ -788,42 +862,62 @@ ngx_live_publish_finish(ngx_live_publication_t *pub)
 
     /* who waits for more is told that nothing comes */
     ngx_live_render_now(pub->zone, st, NGX_LIVE_RENDER_ALL);
+
+    /* its writers have trimmed their logs */
+    pub->writers[0].sh = NULL;
+    pub->writers[1].sh = NULL;
 }
 
 
 /*
- * Another publisher has the stream: nothing of the zone is touched but the
- * memory behind what this one has published, which only it knows.
+ * Where another publisher has the stream, nothing of the zone is touched but
+ * the memory behind what this one has published, which only it knows.
  */
 
 static void
-ngx_live_publish_abandon(ngx_live_publication_t *pub)
+ngx_live_publish_free(ngx_live_publication_t *pub)
 {
-    uint64_t            from;
-    ngx_uint_t          i;
-    ngx_live_writer_t  *w;
+    ngx_uint_t  i;
+
+    ngx_queue_remove(&pub->queue);
+
+    if (pub->tap) {
+        ngx_live_tap->close(pub->tap, 0);
+    }
 
     for (i = 0; i < 2; i++) {
-        w = &pub->writers[i];
 
-        if (w->sh == NULL) {
-            continue;
+        if (pub->writers[i].sh) {
+            ngx_live_publish_release(&pub->writers[i]);
         }
 
-        /* its parts were published, and belong to the stream */
+        ngx_free(pub->writers[i].config);
+        ngx_free(pub->writers[i].next_config);
+        ngx_free(pub->writers[i].stage);
+        free(pub->writers[i].samples);
+    }
 
-        from = w->open && w->seg.parts == 0 ? w->seg.offset
-                                            : w->open ? w->part : w->pos;
-        from = ngx_align(from, NGX_LIVE_PAGE);
+    ngx_free(pub);
+}
 
-        if (fallocate(pub->zone->fd,
-                      FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE, from,
-                      w->base + NGX_LIVE_RANGE - from)
-            == -1)
-        {
-            ngx_log_error(NGX_LOG_ALERT, pub->log, ngx_errno,
-                          "fallocate() of the live zone failed");
-        }
+
+void
+ngx_live_publish_release(ngx_live_writer_t *w)
+{
+    uint64_t  from;
+
+    /* its parts were published, and belong to the stream */
+
+    from = w->open && w->seg.parts == 0 ? w->seg.offset
+                                        : w->open ? w->part : w->pos;
+    from = ngx_align(from, NGX_LIVE_PAGE);
+
+    if (fallocate(w->pub->zone->fd, FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE,
+                  from, w->base + NGX_LIVE_RANGE - from)
+        == -1)
+    {
+        ngx_log_error(NGX_LOG_ALERT, w->pub->log, ngx_errno,
+                      "fallocate() of the live zone failed");
     }
 }
 
@@ -845,7 +939,14 @@ ngx_live_publish_check(void)
         next = ngx_queue_next(q);
         pub = ngx_queue_data(q, ngx_live_publication_t, queue);
 
-        if (!ngx_live_publish_owns(pub)) {
+        if (ngx_live_publish_owns(pub)) {
+            continue;
+        }
+
+        if (pub->closing) {
+            ngx_live_publish_free(pub);
+
+        } else {
             pub->lost(pub->data);
         }
     }

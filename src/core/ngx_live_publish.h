@@ -37,6 +37,50 @@ typedef struct {
 } ngx_live_frame_t;
 
 
+/* Where one segment ends and the next begins, the same for all tracks. */
+typedef struct {
+    uint64_t        msn;            /* of the segment that begins */
+    uint64_t        dsn;
+    int64_t         us;             /* on the timeline */
+    int64_t         end_us;         /* of what a discontinuity ends */
+    uint32_t        flags;          /* LIVE_SEGMENT_DISCONTINUITY */
+} ngx_live_boundary_t;
+
+
+/*
+ * Follows a publication: the transcoder.  tap is what open() gave, NULL when
+ * it has nothing to do with the application; then none of the others is
+ * called.  Event loop only.
+ */
+typedef struct {
+    void         *(*open)(ngx_live_publication_t *pub,
+                          ngx_live_app_conf_t *app);
+
+    /* the codec record of the source came into use */
+    void          (*config)(void *tap, live_media_e media);
+
+    /* a segment begins with the frame of the source that comes next */
+    void          (*boundary)(void *tap, ngx_live_boundary_t *b);
+
+    /* a part of the source's video has ended, at us of the timeline */
+    void          (*part)(void *tap, int64_t us);
+
+    /* a frame, with its bytes in between; s is NULL when it was forgotten */
+    void          (*begin)(void *tap, live_media_e media, size_t size);
+    void          (*data)(void *tap, live_media_e media, u_char *data,
+                          size_t len);
+    void          (*sample)(void *tap, live_media_e media, live_sample_t *s);
+
+    /* What is on its way is wanted still, up to end_us: NGX_AGAIN, and
+     * ngx_live_publish_drained() follows; NGX_OK: there is nothing. */
+    ngx_int_t     (*finish)(void *tap, int64_t end_us);
+
+    /* It ends, the publication with it: nothing of the zone is touched but
+     * memory that was not published when another publisher has the stream. */
+    void          (*close)(void *tap, ngx_uint_t owned);
+} ngx_live_tap_t;
+
+
 /*
  * Begins a publication; log must live as long as it does.  lost(data) is
  * called when another publisher has taken the stream: the caller closes its
@@ -48,7 +92,7 @@ ngx_live_publish_e ngx_live_publish_open(ngx_live_app_conf_t *app,
 
 /*
  * Ends it: what is complete is published, then the publisher may come back
- * within "resume".
+ * within "resume".  Neither log nor data are used any more.
  */
 void ngx_live_publish_close(ngx_live_publication_t *pub);
 
@@ -93,6 +137,12 @@ ngx_uint_t ngx_live_publish_eager(ngx_live_publication_t *pub);
 
 /* Tells publications of this worker that have lost their stream; timer. */
 void ngx_live_publish_check(void);
+
+/* The tap has nothing more; ends the publication. */
+void ngx_live_publish_drained(ngx_live_publication_t *pub);
+
+/* Set once, before any publication, by whoever follows them. */
+extern ngx_live_tap_t  *ngx_live_tap;
 
 /* 1 while this worker is the writer of the stream. */
 ngx_uint_t ngx_live_publish_owns(ngx_live_publication_t *pub);

@@ -408,6 +408,11 @@ ngx_live_writer_part(ngx_live_writer_t *w, uint32_t n, int64_t end)
                     w->nsamples * sizeof(live_sample_t));
     }
 
+    if (w->pub->tap && w->media == LIVE_MEDIA_VIDEO && !w->follows) {
+        ngx_live_tap->part(w->pub->tap,
+                           live_ticks_to_us(w->end, w->info.timescale));
+    }
+
     return NGX_OK;
 }
 

@@ -26,16 +26,6 @@
 #define NGX_LIVE_CUT_DRIFT   1          /* ms, by which parts may be longer */
 
 
-/* Where one segment ends and the next begins, the same for all tracks. */
-typedef struct {
-    uint64_t                 msn;       /* of the segment that begins */
-    uint64_t                 dsn;
-    int64_t                  us;        /* on the timeline */
-    int64_t                  end_us;    /* of what a discontinuity ends */
-    uint32_t                 flags;     /* LIVE_SEGMENT_DISCONTINUITY */
-} ngx_live_boundary_t;
-
-
 typedef struct {
     ngx_live_publication_t  *pub;
     ngx_live_track_sh_t     *sh;        /* NULL until its first sample */
@@ -92,6 +82,7 @@ typedef struct {
     unsigned                 open:1;        /* a segment is */
     unsigned                 arriving:1;    /* a frame is */
     unsigned                 need_key:1;
+    unsigned                 follows:1;     /* is cut where others are */
 } ngx_live_writer_t;
 
 
@@ -104,6 +95,9 @@ struct ngx_live_publication_s {
     ngx_log_t               *log;
     void                   (*lost)(void *data);
     void                    *data;
+    ngx_live_app_conf_t     *app;
+    void                    *tap;       /* of ngx_live_tap, or NULL */
+    ngx_uint_t               rungs;     /* tracks that the tap announces */
 
     live_clock_t             clock;
     double                   fps;       /* from metadata */
@@ -125,6 +119,7 @@ struct ngx_live_publication_s {
     unsigned                 discontinuity:1;
     unsigned                 warned:1;      /* about key frames */
     unsigned                 dropped:1;     /* a frame was bad, logged */
+    unsigned                 closing:1;     /* the tap still has something */
 };
 
 
@@ -140,6 +135,10 @@ int64_t ngx_live_cut_end(ngx_live_publication_t *pub);
  */
 ngx_int_t ngx_live_cut_interrupt(ngx_live_writer_t *w, int64_t end_us);
 
+
+/* Gives back what a writer has reserved, or not published, of a stream that
+ * another publisher has. */
+void ngx_live_publish_release(ngx_live_writer_t *w);
 
 /* Gives the writer a log of its own in its track. */
 void ngx_live_writer_attach(ngx_live_writer_t *w, ngx_live_track_sh_t *t,
@@ -212,6 +211,42 @@ void ngx_live_cut_target(ngx_live_publication_t *pub);
  * waiting for the next frame where the rate is steady.
  */
 ngx_int_t ngx_live_cut_arrived(ngx_live_publication_t *pub);
+
+/*
+ * A track that follows the source: ngx_live_follow.c.  Its boundaries and the
+ * ends of its parts are those of the source, which come first; they are
+ * forgotten by ngx_live_follow_begin(), after which the track begins with the
+ * next boundary.
+ */
+ngx_int_t ngx_live_follow_init(ngx_live_publication_t *pub,
+    ngx_live_writer_t *w, ngx_live_track_sh_t *t, ngx_uint_t index);
+void ngx_live_follow_begin(ngx_live_writer_t *w);
+void ngx_live_follow_boundary(ngx_live_writer_t *w, ngx_live_boundary_t *b);
+void ngx_live_follow_part(ngx_live_writer_t *w, int64_t us);
+
+/* A codec record, which takes effect at the next boundary. */
+ngx_int_t ngx_live_follow_config(ngx_live_writer_t *w,
+    const live_codec_info_t *info, const u_char *config, size_t len);
+
+/* A packet; times are ticks of the track.  NGX_ERROR: logged, the track can
+ * not go on.  NGX_DECLINED: it is before the first boundary. */
+ngx_int_t ngx_live_follow_packet(ngx_live_writer_t *w,
+    const live_sample_t *s, const u_char *data);
+
+/* Nothing comes any more for the segments that end up to us: they become
+ * GAPs. */
+ngx_int_t ngx_live_follow_gap(ngx_live_writer_t *w, int64_t us);
+
+/* Ends the open segment, at end_us, 0: where its samples do. */
+void ngx_live_follow_end(ngx_live_writer_t *w, int64_t end_us);
+
+/* Ends, and gives back all media of the track. */
+void ngx_live_follow_clear(ngx_live_writer_t *w);
+
+/* Frees what the writer has, nothing of the zone.  owned is 0 when another
+ * publisher has the stream: then memory that was reserved is given back. */
+void ngx_live_follow_free(ngx_live_writer_t *w, ngx_uint_t owned);
+
 
 /* The frame is placed: boundaries, parts.  As ngx_live_publish_begin(). */
 ngx_int_t ngx_live_cut_frame(ngx_live_publication_t *pub,

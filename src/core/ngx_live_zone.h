@@ -23,17 +23,17 @@
 #include "live_m3u8.h"
 
 
-#define NGX_LIVE_LAYOUT         2       /* of all shared structures */
+#define NGX_LIVE_LAYOUT         3       /* of all shared structures */
 
 #define NGX_LIVE_MAX_WORKERS    128     /* of old and new cycles together */
-#define NGX_LIVE_MAX_TRACKS     12      /* of one stream */
+#define NGX_LIVE_MAX_TRACKS     14      /* of one stream */
 #define NGX_LIVE_BUCKETS        1024    /* of the table of streams */
 #define NGX_LIVE_MAX_NAME       128
 #define NGX_LIVE_MAX_APP        64
 #define NGX_LIVE_MAX_INITS      8       /* init segments kept of a track */
 #define NGX_LIVE_MAX_CONFIG     4096    /* bytes of a codec record */
 #define NGX_LIVE_MAX_HELD       64      /* retired ranges that are pinned */
-#define NGX_LIVE_MAX_DOCS       19      /* rendered texts of a stream */
+#define NGX_LIVE_MAX_DOCS       21      /* rendered texts of a stream */
 #define NGX_LIVE_MAX_THUMBS     4       /* widths of thumbnails kept */
 #define NGX_LIVE_MAX_PERIODS    32      /* of DASH, in the window */
 #define NGX_LIVE_CHANGED        4096    /* bits, hashed ids of streams */
@@ -128,8 +128,24 @@ typedef struct {
 } ngx_live_range_sh_t;
 
 
+typedef enum {
+    NGX_LIVE_TRACK_ON = 0,      /* it is written */
+    NGX_LIVE_TRACK_DORMANT,     /* nobody has asked for it: no media */
+    NGX_LIVE_TRACK_OFF          /* it was left out: playlists forget it */
+} ngx_live_mode_e;
+
+
 typedef struct {
     char                    name[32];       /* of the rendition */
+
+    uint32_t                rung;           /* made here, of the source */
+    uint32_t                hidden;         /* no playlist names it */
+    uint32_t                alone;          /* audio that is a variant */
+    uint32_t                audio;          /* of video: its track + 1, or 0 */
+    uint32_t                mode;           /* ngx_live_mode_e */
+    uint64_t                wanted;         /* Unix ms, by any worker */
+    uint64_t                paused;         /* Unix ms of shedding it, or 0 */
+
     live_codec_info_t       info;
     double                  fps;
 
@@ -253,12 +269,19 @@ struct ngx_live_stream_sh_s {
     uint64_t                waiting[NGX_LIVE_MAX_WORKERS / 64];
 
     uint32_t                expect;         /* tracks that are announced */
+    uint32_t                closing;        /* without a publisher, LIVE */
     uint32_t                dirty;          /* docs to render; owner only */
     uint64_t                mpd_published;  /* Unix ms, of its version */
     uint64_t                mpd_closing;    /* Unix ms; ended, not static */
 
     ngx_live_period_sh_t    periods[NGX_LIVE_MAX_PERIODS];
     uint64_t                nperiods;       /* ever, the last is open */
+
+    /* the transcoder, for those who watch it */
+    uint32_t                shed;           /* level, 0: nothing is left out */
+    uint32_t                lag;            /* ms behind the source */
+    uint64_t                queued;         /* bytes of its queues */
+    uint64_t                skipped;        /* frames left out, ever */
 
     /*
      * Muxed MPEG-TS, made on demand by any worker: segments of the same
@@ -279,9 +302,9 @@ struct ngx_live_stream_sh_s {
 /* docs: the multivariant playlist, then a media playlist for each track */
 #define NGX_LIVE_DOC_MULTIVARIANT   0
 #define ngx_live_doc_media(track)   (1 + (track))
-#define NGX_LIVE_DOC_MPD            13
-#define NGX_LIVE_DOC_TS             14
-#define ngx_live_doc_thumb(n)       (15 + (n))
+#define NGX_LIVE_DOC_MPD            (1 + NGX_LIVE_MAX_TRACKS)
+#define NGX_LIVE_DOC_TS             (NGX_LIVE_DOC_MPD + 1)
+#define ngx_live_doc_thumb(n)       (NGX_LIVE_DOC_TS + 1 + (n))
 
 
 typedef struct {

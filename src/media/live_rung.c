@@ -9,6 +9,9 @@
 #define LIVE_RUNG_MAXRATE    107
 #define LIVE_RUNG_BUFSIZE    150
 
+/* bit/s of a rung of sound alone that says nothing of it */
+#define LIVE_RUNG_AUDIO      128000
+
 #define LIVE_RUNG_FPS_SLACK  1.02
 
 /* missing lines or columns that do not make a source a smaller one */
@@ -86,10 +89,21 @@ live_rung_finish(live_rung_t *r, const char **reason)
         return LIVE_ERROR;
     }
 
+    /* a rung of sound alone is one that is made, or it would be the source's */
+
+    if (r->audio_only && r->audio_rate == 0 && r->audio_codec[0] == '\0') {
+        r->audio_rate = LIVE_RUNG_AUDIO;
+    }
+
     if (r->audio_codec[0] == '\0') {
         (void) snprintf(r->audio_codec, sizeof(r->audio_codec), "%s",
                         r->audio_rate || r->sample_rate || r->channels
                         ? "aac" : "copy");
+    }
+
+    if (r->audio_only && strcmp(r->audio_codec, "copy") == 0) {
+        *reason = "audio_only is not for the audio of the source as it is";
+        return LIVE_ERROR;
     }
 
     if (r->copy || r->audio_only) {

@@ -134,6 +134,18 @@ test_parameters(void)
     tap_ok(set(&r, "audio_only") == LIVE_OK && set(&r, "audio=48k") == LIVE_OK
            && live_rung_finish(&r, &reason) == LIVE_OK
            && strcmp(r.audio_codec, "aac") == 0, "audio_only");
+
+    live_rung_init(&r, "sound");
+    tap_ok(set(&r, "audio_only") == LIVE_OK
+           && live_rung_finish(&r, &reason) == LIVE_OK
+           && strcmp(r.audio_codec, "aac") == 0 && r.audio_rate == 128000,
+           "audio_only and no more is made");
+
+    live_rung_init(&r, "sound");
+    tap_ok(set(&r, "audio_only") == LIVE_OK
+           && set(&r, "acodec=copy") == LIVE_OK
+           && live_rung_finish(&r, &reason) == LIVE_ERROR,
+           "audio_only of the source's");
 }
 
 

@@ -1,0 +1,304 @@
+
+/*
+ * Writes a track that follows the source: it is cut at the boundaries of the
+ * source's segments, and its parts end where those of the source's video do,
+ * so that players switch between renditions without a seam (HLS-46).  What it
+ * is made of comes later than the source, so that all this is known by then.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_live_writer.h"
+
+
+static ngx_int_t ngx_live_follow_segment(ngx_live_writer_t *w, int64_t dts,
+    ngx_uint_t key);
+static ngx_int_t ngx_live_follow_full(ngx_live_writer_t *w, int64_t next);
+static ngx_int_t ngx_live_follow_cut(ngx_live_writer_t *w, int64_t end);
+static void ngx_live_follow_drop(ngx_live_writer_t *w);
+
+
+ngx_int_t
+ngx_live_follow_init(ngx_live_publication_t *pub, ngx_live_writer_t *w,
+    ngx_live_track_sh_t *t, ngx_uint_t index)
+{
+    w->pub = pub;
+    w->media = t->info.media;
+    w->info = t->info;
+    w->follows = 1;
+    w->stage = ngx_alloc(NGX_LIVE_STAGE, pub->log);
+
+    if (w->stage == NULL) {
+        return NGX_ERROR;
+    }
+
+    w->sh = t;
+    w->index = index;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_live_follow_begin(ngx_live_writer_t *w)
+{
+    w->nboundaries = 0;
+    w->nends = 0;
+    w->end = 0;
+    w->shown = 0;
+
+    live_track_clock_init(&w->clock, &w->info, w->sh->fps);
+
+    ngx_live_track_trim(w->pub->zone, w->sh);
+    w->sh->range = ngx_live_zone_range(w->pub->zone);
+    ngx_live_writer_attach(w, w->sh, w->index);
+}
+
+
+void
+ngx_live_follow_boundary(ngx_live_writer_t *w, ngx_live_boundary_t *b)
+{
+    if (w->nboundaries == NGX_LIVE_BOUNDARIES) {
+        ngx_memmove(w->boundaries, w->boundaries + 1,
+                    --w->nboundaries * sizeof(ngx_live_boundary_t));
+    }
+
+    w->boundaries[w->nboundaries++] = *b;
+}
+
+
+void
+ngx_live_follow_part(ngx_live_writer_t *w, int64_t us)
+{
+    if (w->nends == NGX_LIVE_ENDS) {
+        ngx_live_follow_drop(w);
+    }
+
+    w->ends[w->nends++] = us;
+}
+
+
+static void
+ngx_live_follow_drop(ngx_live_writer_t *w)
+{
+    ngx_memmove(w->ends, w->ends + 1, --w->nends * sizeof(int64_t));
+}
+
+
+ngx_int_t
+ngx_live_follow_config(ngx_live_writer_t *w, const live_codec_info_t *info,
+    const u_char *config, size_t len)
+{
+    u_char  *copy;
+
+    if (w->config_len == len && w->config && !w->changed
+        && ngx_memcmp(w->config, config, len) == 0)
+    {
+        return NGX_OK;
+    }
+
+    copy = ngx_alloc(len, w->pub->log);
+    if (copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(copy, config, len);
+    ngx_free(w->next_config);
+
+    w->next_config = copy;
+    w->next_len = len;
+    w->next_info = *info;
+    w->configured = 1;
+    w->changed = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_follow_packet(ngx_live_writer_t *w, const live_sample_t *s,
+    const u_char *data)
+{
+    int64_t    dts, least, ignored;
+    ngx_int_t  rc;
+
+    dts = s->dts;
+
+    (void) live_track_clock_map(&w->clock,
+                                live_ticks_to_us(dts, w->info.timescale),
+                                &ignored);
+
+    rc = ngx_live_follow_segment(w, dts, s->flags & LIVE_SAMPLE_KEY);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (w->nsamples && ngx_live_follow_full(w, dts)
+        && ngx_live_follow_cut(w, dts) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    least = w->nsamples ? w->samples[w->nsamples - 1].dts + 1 : w->end;
+
+    w->frame = *s;
+    w->frame.offset = w->pos;
+
+    if (dts < least) {
+        w->frame.cts -= (int32_t) (least - dts);
+        w->frame.dts = least;
+    }
+
+    if (ngx_live_writer_append(w, (u_char *) data, s->size) != NGX_OK
+        || ngx_live_writer_sample(w) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* the source has told where its part ends: the next packet need not come */
+
+    if (ngx_live_follow_full(w, w->end)) {
+        return ngx_live_follow_cut(w, w->end);
+    }
+
+    return NGX_OK;
+}
+
+
+/* Takes the boundaries that the track has reached; video begins segments with
+ * key frames only. */
+
+static ngx_int_t
+ngx_live_follow_segment(ngx_live_writer_t *w, int64_t dts, ngx_uint_t key)
+{
+    int64_t     us;
+    ngx_uint_t  due;
+
+    us = live_ticks_to_us(dts, w->info.timescale);
+
+    for (due = 0; due < w->nboundaries; due++) {
+        if (us < w->boundaries[due].us) {
+            break;
+        }
+    }
+
+    if (!w->open && due > 1) {
+
+        /* it begins with the last of them */
+
+        w->nboundaries -= due - 1;
+        ngx_memmove(w->boundaries, w->boundaries + due - 1,
+                    w->nboundaries * sizeof(ngx_live_boundary_t));
+        due = 1;
+    }
+
+    if (due == 0 || (w->media == LIVE_MEDIA_VIDEO && !key)) {
+        return w->open ? NGX_OK : NGX_DECLINED;
+    }
+
+    return ngx_live_cut_queued(w, us, dts);
+}
+
+
+/* 1 when the part ends where the next sample is. */
+
+static ngx_int_t
+ngx_live_follow_full(ngx_live_writer_t *w, int64_t next)
+{
+    uint32_t  ms;
+    int64_t   first, end, frame, near;
+
+    first = w->samples[0].dts;
+    frame = live_track_clock_duration(&w->clock);
+    near = (w->media == LIVE_MEDIA_VIDEO) ? frame / 4 : 0;
+    end = INT64_MAX;
+
+    while (w->nends) {
+        end = live_us_to_ticks(w->ends[0], w->info.timescale);
+
+        if (end > first + near) {
+            break;
+        }
+
+        ngx_live_follow_drop(w);
+        end = INT64_MAX;
+    }
+
+    if (next >= end - near) {
+        return 1;
+    }
+
+    ms = ngx_max(w->pub->st->part, w->pub->st->part_target);
+
+    return next + frame - first > (int64_t) ms * w->info.timescale / 1000
+           || w->nsamples >= w->capacity;
+}
+
+
+static ngx_int_t
+ngx_live_follow_cut(ngx_live_writer_t *w, int64_t end)
+{
+    if (ngx_live_writer_part(w, w->nsamples, end) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_live_writer_begin_part(w);
+}
+
+
+ngx_int_t
+ngx_live_follow_gap(ngx_live_writer_t *w, int64_t us)
+{
+    while (w->nboundaries && us >= w->boundaries[0].us) {
+
+        if (ngx_live_cut_queued(w, w->boundaries[0].us,
+                                live_us_to_ticks(w->boundaries[0].us,
+                                                 w->info.timescale))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_live_follow_end(ngx_live_writer_t *w, int64_t end_us)
+{
+    if (w->open) {
+
+        if (end_us == 0) {
+            end_us = live_ticks_to_us(w->end, w->info.timescale);
+        }
+
+        (void) ngx_live_cut_interrupt(w, end_us);
+    }
+
+    ngx_live_track_trim(w->pub->zone, w->sh);
+}
+
+
+void
+ngx_live_follow_clear(ngx_live_writer_t *w)
+{
+    ngx_live_follow_end(w, 0);
+    ngx_live_track_retire(w->pub->zone, w->sh, w->sh->segments.head);
+    ngx_live_track_trim(w->pub->zone, w->sh);
+}
+
+
+void
+ngx_live_follow_free(ngx_live_writer_t *w, ngx_uint_t owned)
+{
+    if (!owned && w->sh && w->base) {
+        ngx_live_publish_release(w);
+    }
+
+    ngx_free(w->config);
+    ngx_free(w->next_config);
+    ngx_free(w->stage);
+    free(w->samples);
+}
