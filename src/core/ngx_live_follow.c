@@ -9,10 +9,12 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_live_writer.h"
+#include "ngx_live_upkeep.h"
 
 
 static ngx_int_t ngx_live_follow_segment(ngx_live_writer_t *w, int64_t dts,
     ngx_uint_t key);
+static void ngx_live_follow_fill(ngx_live_writer_t *w, uint64_t msn);
 static ngx_int_t ngx_live_follow_full(ngx_live_writer_t *w, int64_t next);
 static ngx_int_t ngx_live_follow_cut(ngx_live_writer_t *w, int64_t end);
 static void ngx_live_follow_drop(ngx_live_writer_t *w);
@@ -197,7 +199,27 @@ ngx_live_follow_segment(ngx_live_writer_t *w, int64_t dts, ngx_uint_t key)
         return w->open ? NGX_OK : NGX_DECLINED;
     }
 
+    if (!w->open) {
+        ngx_live_follow_fill(w, w->boundaries[0].msn);
+    }
+
     return ngx_live_cut_queued(w, us, dts);
+}
+
+
+/* Its list goes on where it had been interrupted. */
+
+static void
+ngx_live_follow_fill(ngx_live_writer_t *w, uint64_t msn)
+{
+    ngx_live_track_sh_t  *t;
+
+    t = w->sh;
+
+    while (t->segments.head > t->segments.tail && t->segments.head < msn) {
+        ngx_live_publish_gap(w->pub->st, t);
+        (void) ngx_live_upkeep_track(w->pub->zone, w->pub->st, t);
+    }
 }
 
 

@@ -122,7 +122,7 @@ ngx_live_make_ts_start(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 }
 
 
-/* The first track of a kind, as far as it has something of the segment. */
+/* The source's track of a kind, as far as it has something of the segment. */
 
 static ngx_int_t
 ngx_live_make_ts_source(ngx_live_job_t *job, live_media_e media)
@@ -134,8 +134,12 @@ ngx_live_make_ts_source(ngx_live_job_t *job, live_media_e media)
 
     n = ngx_min(ngx_live_load(&job->st->ntracks), NGX_LIVE_MAX_TRACKS);
 
-    for (i = 0; i < n && job->st->tracks[i].info.media != media; i++) {
-        /* void */
+    for (i = 0; i < n; i++) {
+        if (job->st->tracks[i].info.media == media
+            && !job->st->tracks[i].rung)
+        {
+            break;
+        }
     }
 
     if (i == n) {

@@ -20,8 +20,6 @@ static ngx_live_stream_sh_t *ngx_live_publish_claim(ngx_live_zone_t *zone,
     ngx_live_app_conf_t *app, ngx_str_t *name, ngx_live_publish_e *rc);
 static void ngx_live_publish_complete(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t);
-static void ngx_live_publish_gap(ngx_live_stream_sh_t *st,
-    ngx_live_track_sh_t *t);
 static ngx_int_t ngx_live_publish_time(ngx_live_publication_t *pub,
     ngx_live_frame_t *frame, int64_t *us);
 static void ngx_live_publish_start(ngx_live_publication_t *pub);
@@ -116,6 +114,17 @@ ngx_live_publish_open(ngx_live_app_conf_t *app, ngx_str_t *name,
 
     if (ngx_live_tap) {
         pub->tap = ngx_live_tap->open(pub, app);
+    }
+
+    /* rungs of before that the application has no more */
+
+    for (n = 0; pub->tap == NULL && n < pub->st->ntracks; n++) {
+        t = &pub->st->tracks[n];
+
+        if (t->rung) {
+            ngx_live_store(&t->mode, NGX_LIVE_TRACK_OFF);
+            ngx_live_track_retire(zone, t, t->segments.head);
+        }
     }
 
     *result = pub;
@@ -282,7 +291,7 @@ ngx_live_publish_complete(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 }
 
 
-static void
+void
 ngx_live_publish_gap(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
 {
     ngx_uint_t              i;
@@ -442,8 +451,6 @@ ngx_live_publish_activate(ngx_live_writer_t *w)
             return NGX_ERROR;
         }
 
-        t->hidden = !pub->app->copy;
-
         ngx_live_writer_attach(w, t, pub->st->ntracks - 1);
     }
 
@@ -507,6 +514,8 @@ ngx_live_publish_activate(ngx_live_writer_t *w)
     if (w->follows) {
         return NGX_OK;
     }
+
+    t->hidden = !pub->app->copy;
 
     if (pub->writers[0].sh && pub->writers[1].sh) {
         pub->writers[LIVE_MEDIA_VIDEO].sh->audio =

@@ -9,6 +9,15 @@
 #include "ngx_live_zone.h"
 
 
+/* the least between two notes that a track is wanted, ms */
+#define NGX_LIVE_READ_WANT  500
+
+
+static ngx_uint_t ngx_live_track_played(ngx_live_stream_sh_t *st,
+    ngx_live_track_sh_t *t);
+static void ngx_live_track_note(ngx_live_track_sh_t *t);
+
+
 ngx_live_track_sh_t *
 ngx_live_track_find(ngx_live_stream_sh_t *st, ngx_str_t *name)
 {
@@ -29,6 +38,79 @@ ngx_live_track_find(ngx_live_stream_sh_t *st, ngx_str_t *name)
     }
 
     return NULL;
+}
+
+
+ngx_uint_t
+ngx_live_track_shown(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
+{
+    if (ngx_live_load(&t->mode) == NGX_LIVE_TRACK_OFF) {
+        return 0;
+    }
+
+    return !ngx_live_load(&t->hidden) || ngx_live_track_played(st, t);
+}
+
+
+/* The audio of a source that is hidden, passed on with the rungs. */
+
+static ngx_uint_t
+ngx_live_track_played(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
+{
+    ngx_uint_t            i, n;
+    ngx_live_track_sh_t  *v;
+
+    n = ngx_min(ngx_live_load(&st->ntracks), NGX_LIVE_MAX_TRACKS);
+
+    for (i = 0; i < n; i++) {
+        v = &st->tracks[i];
+
+        if (v->info.media == LIVE_MEDIA_VIDEO
+            && ngx_live_load(&v->audio) == (uint32_t) (t - st->tracks) + 1
+            && !ngx_live_load(&v->hidden)
+            && ngx_live_load(&v->mode) != NGX_LIVE_TRACK_OFF)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_live_track_want(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
+{
+    uint32_t  audio;
+
+    ngx_live_track_note(t);
+
+    audio = ngx_live_load(&t->audio);
+
+    if (audio && audio <= NGX_LIVE_MAX_TRACKS) {
+        ngx_live_track_note(&st->tracks[audio - 1]);
+    }
+}
+
+
+/* Seldom, so that the memory stays in the caches of those who read it. */
+
+static void
+ngx_live_track_note(ngx_live_track_sh_t *t)
+{
+    uint64_t  now;
+
+    if (!ngx_live_load(&t->rung)) {
+        return;
+    }
+
+    now = ngx_live_now();
+
+    /* also when the clock was set back */
+
+    if (now - ngx_live_load(&t->wanted) > NGX_LIVE_READ_WANT) {
+        ngx_live_store(&t->wanted, now);
+    }
 }
 
 

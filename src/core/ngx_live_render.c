@@ -39,6 +39,10 @@ static void ngx_live_render_multivariant(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st);
 static ngx_uint_t ngx_live_render_rendition(ngx_live_stream_sh_t *st,
     ngx_uint_t track, live_m3u8_rendition_t *r);
+static ngx_uint_t ngx_live_render_named(ngx_live_stream_sh_t *st,
+    ngx_uint_t track);
+static const char *ngx_live_render_group(ngx_live_stream_sh_t *st,
+    ngx_live_track_sh_t *t);
 static void ngx_live_render_estimate(ngx_live_track_sh_t *t,
     live_m3u8_rendition_t *r);
 
@@ -116,8 +120,9 @@ void
 ngx_live_render_now(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
     uint32_t docs)
 {
-    uint32_t    dirty;
-    ngx_uint_t  i, first;
+    uint32_t            dirty;
+    ngx_uint_t          i, first;
+    ngx_live_doc_sh_t  *doc;
 
     dirty = st->dirty | docs;
     st->dirty = 0;
@@ -125,9 +130,12 @@ ngx_live_render_now(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
     first = 0;
 
     for (i = 0; i < st->ntracks; i++) {
+        doc = &st->docs[ngx_live_doc_media(i)];
 
-        if (dirty & (1 << ngx_live_doc_media(i))) {
-            first |= (st->docs[ngx_live_doc_media(i)].version == 0);
+        if ((dirty & (1 << ngx_live_doc_media(i)))
+            && ngx_live_render_playing(st, &st->tracks[i]))
+        {
+            first |= (doc->version == 0);
             ngx_live_render_media(zone, st, i);
         }
     }
@@ -151,6 +159,13 @@ ngx_live_render_now(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
     }
 
     ngx_live_notify(zone, st);
+}
+
+
+ngx_uint_t
+ngx_live_render_playing(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
+{
+    return t->mode == NGX_LIVE_TRACK_ON && ngx_live_track_shown(st, t);
 }
 
 
@@ -323,7 +338,9 @@ ngx_live_render_reports(ngx_live_stream_sh_t *st, ngx_uint_t track,
         t = &st->tracks[i];
         parts = ngx_live_render_open_parts(t);
 
-        if (i == track || (parts == 0 && t->segments.head == t->listed)) {
+        if (i == track || !ngx_live_render_playing(st, t)
+            || (parts == 0 && t->segments.head == t->listed))
+        {
             continue;
         }
 
@@ -478,32 +495,45 @@ ngx_live_render_ts(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 }
 
 
+/* Players begin with the first variant: the source, then its rungs. */
+
 static void
 ngx_live_render_multivariant(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
     u_char                  buf[8192];
-    ngx_uint_t              i, n[2];
+    uint32_t                rung;
+    ngx_uint_t              i, known, *count, n[2];
     live_writer_t           w;
     ngx_live_track_sh_t    *t;
     live_m3u8_rendition_t   r[2][NGX_LIVE_MAX_TRACKS];
 
     n[LIVE_MEDIA_VIDEO] = 0;
     n[LIVE_MEDIA_AUDIO] = 0;
+    known = 0;
 
-    for (i = 0; i < st->ntracks; i++) {
-        t = &st->tracks[i];
+    for (i = 0; i < 2 * st->ntracks; i++) {
+        t = &st->tracks[i % st->ntracks];
+        rung = i / st->ntracks;
 
-        /* every playlist that is named must be there (HLS-48) */
+        if (!t->rung != !rung) {
+            continue;
+        }
 
-        if (ngx_live_render_rendition(st, i,
-                                      &r[t->info.media][n[t->info.media]]))
+        count = &n[t->info.media];
+
+        if (ngx_live_render_rendition(st, i % st->ntracks,
+                                      &r[t->info.media][*count]))
         {
-            n[t->info.media]++;
+            (*count)++;
+            known++;
+
+        } else if (t->init && !ngx_live_track_shown(st, t)) {
+            known++;
         }
     }
 
     if (st->docs[NGX_LIVE_DOC_MULTIVARIANT].version == 0
-        && n[0] + n[1] < st->expect
+        && known < st->expect
         && ngx_live_now() - st->started < NGX_LIVE_RENDER_WAIT)
     {
         return;
@@ -525,7 +555,7 @@ ngx_live_render_multivariant(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 }
 
 
-/* 0: it has no playlist yet. */
+/* 0: it is not to be named, or not yet. */
 
 static ngx_uint_t
 ngx_live_render_rendition(ngx_live_stream_sh_t *st, ngx_uint_t track,
@@ -535,25 +565,82 @@ ngx_live_render_rendition(ngx_live_stream_sh_t *st, ngx_uint_t track,
 
     t = &st->tracks[track];
 
-    if (st->docs[ngx_live_doc_media(track)].version == 0) {
+    if (!ngx_live_render_named(st, track)) {
         return 0;
     }
 
     r->name = t->name;
+    r->group = ngx_live_render_group(st, t);
     r->info = &t->info;
     r->fps = t->fps;
     r->bandwidth = t->bandwidth;
+    r->alone = t->alone ? 1 : 0;
 
     if (t->ticks) {
         r->average_bandwidth = (double) t->bits * t->info.timescale
                                / t->ticks;
         t->average = r->average_bandwidth;
 
+    } else if (t->rung) {
+        r->average_bandwidth = t->average;
+
     } else {
         ngx_live_render_estimate(t, r);
     }
 
     return r->bandwidth != 0;
+}
+
+
+/*
+ * Every playlist that is named must be there (HLS-48).  That of a rung comes
+ * when somebody asks for it, as long as there is something to make it of.
+ */
+
+static ngx_uint_t
+ngx_live_render_named(ngx_live_stream_sh_t *st, ngx_uint_t track)
+{
+    ngx_live_track_sh_t  *t;
+
+    t = &st->tracks[track];
+
+    if (!ngx_live_track_shown(st, t)) {
+        return 0;
+    }
+
+    if (t->rung && st->state != NGX_LIVE_STREAM_ENDED) {
+        return t->init != 0;
+    }
+
+    return st->docs[ngx_live_doc_media(track)].version != 0
+           && t->mode == NGX_LIVE_TRACK_ON;
+}
+
+
+/* The audio that the source's video plays with is the source's. */
+
+static const char *
+ngx_live_render_group(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
+{
+    ngx_uint_t  i;
+
+    if (t->info.media == LIVE_MEDIA_AUDIO) {
+        return t->name;
+    }
+
+    if (t->audio) {
+        return st->tracks[t->audio - 1].name;
+    }
+
+    for (i = 0; i < st->ntracks && !t->rung; i++) {
+        if (st->tracks[i].info.media == LIVE_MEDIA_AUDIO
+            && !st->tracks[i].rung)
+        {
+            return st->tracks[i].name;
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -41,6 +41,11 @@ void ngx_live_render_now(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 void ngx_live_render_segments(ngx_live_track_sh_t *t, uint64_t msn,
     uint64_t n, live_m3u8_segment_t *segments);
 
+/* 1 when the track has, or is about to have, media that players are told of;
+ * owner only. */
+ngx_uint_t ngx_live_render_playing(ngx_live_stream_sh_t *st,
+    ngx_live_track_sh_t *t);
+
 /* Publishes what was rendered; 0: it is what it was. */
 ngx_uint_t ngx_live_render_publish(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st, ngx_uint_t doc, live_writer_t *w,

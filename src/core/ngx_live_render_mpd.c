@@ -22,6 +22,11 @@ static int64_t ngx_live_period_start(ngx_live_segment_sh_t *seg);
 static int64_t ngx_live_period_duration(ngx_live_segment_sh_t *seg);
 static void ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
     int64_t start_us, int64_t grid_us);
+static ngx_uint_t ngx_live_period_off(ngx_live_period_sh_t *p, uint64_t msn,
+    int64_t start, int64_t duration);
+static uint32_t ngx_live_period_tracks(ngx_live_stream_sh_t *st,
+    uint64_t msn);
+static uint32_t ngx_live_period_rungs(ngx_live_stream_sh_t *st);
 static ngx_uint_t ngx_live_period_regular(ngx_live_track_sh_t *t,
     uint64_t from, uint64_t msn);
 static void ngx_live_mpd_init(live_mpd_t *mpd, ngx_live_stream_sh_t *st);
@@ -29,10 +34,13 @@ static void ngx_live_mpd_write(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st, live_mpd_t *mpd);
 static ngx_uint_t ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
     live_mpd_period_t *p, live_mpd_track_t *tracks,
-    live_m3u8_segment_t **segments);
+    live_m3u8_segment_t **segments, uint32_t *shown);
+static ngx_uint_t ngx_live_mpd_has(ngx_live_stream_sh_t *st,
+    ngx_live_period_sh_t *sh, ngx_uint_t track);
 static ngx_uint_t ngx_live_mpd_changed(ngx_live_doc_sh_t *doc,
     live_writer_t *w);
-static uint64_t ngx_live_mpd_limit(ngx_live_stream_sh_t *st);
+static uint64_t ngx_live_mpd_limit(ngx_live_stream_sh_t *st,
+    ngx_live_period_sh_t *sh);
 
 
 #define ngx_live_period(st, n)                                                \
@@ -43,7 +51,8 @@ void
 ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
     uint64_t msn)
 {
-    int64_t                 start, duration, off, grid;
+    int64_t                 start, duration, grid;
+    uint32_t                tracks;
     ngx_live_period_sh_t   *p;
     ngx_live_segment_sh_t  *seg;
 
@@ -53,15 +62,26 @@ ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
     duration = ngx_live_period_duration(seg);
 
     p = st->nperiods ? ngx_live_period(st, st->nperiods - 1) : NULL;
+    tracks = ngx_live_period_tracks(st, msn);
 
     if (p == NULL || (seg->flags & LIVE_SEGMENT_DISCONTINUITY)
-        || p->tracks != st->ntracks)
+        || ((p->tracks ^ tracks) & ~ngx_live_period_rungs(st)))
     {
         /* less than two parts is what an interruption has left */
 
         grid = duration >= (int64_t) st->part_target * 2000 ? duration : 0;
 
         ngx_live_period_begin(st, msn, start, st->part_target ? grid : 0);
+        return;
+    }
+
+    if (p->tracks != tracks) {
+
+        /* rungs come and go, the source goes on as it did */
+
+        grid = ngx_live_period_off(p, msn, start, duration) ? 0 : p->grid_us;
+
+        ngx_live_period_begin(st, msn, start, grid);
         return;
     }
 
@@ -81,17 +101,31 @@ ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
         return;
     }
 
-    /*
-     * One that is too short may be the last one of a publication: it is the
-     * segment behind it that is off the grid.
-     */
-    off = start - p->start_us - (int64_t) (msn - p->msn) * p->grid_us;
-
-    if (off < -p->grid_us / 4
-        || off + ngx_max(duration - p->grid_us, 0) > p->grid_us / 4)
-    {
+    if (ngx_live_period_off(p, msn, start, duration)) {
         ngx_live_period_begin(st, msn, start, 0);
     }
+}
+
+
+/*
+ * 1 when a segment has left the grid of its period.  One that is too short may
+ * be the last one of a publication: it is the segment behind it that is off.
+ */
+
+static ngx_uint_t
+ngx_live_period_off(ngx_live_period_sh_t *p, uint64_t msn, int64_t start,
+    int64_t duration)
+{
+    int64_t  off;
+
+    if (p->grid_us == 0) {
+        return 0;
+    }
+
+    off = start - p->start_us - (int64_t) (msn - p->msn) * p->grid_us;
+
+    return off < -p->grid_us / 4
+           || off + ngx_max(duration - p->grid_us, 0) > p->grid_us / 4;
 }
 
 
@@ -122,7 +156,61 @@ ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
     p->msn = msn;
     p->start_us = start_us;
     p->grid_us = grid_us;
-    p->tracks = st->ntracks;
+    p->tracks = ngx_live_period_tracks(st, msn);
+    p->limit = 0;
+}
+
+
+/*
+ * Those of the source, and the rungs that have this segment or are making it:
+ * they may be some time behind.
+ */
+
+static uint32_t
+ngx_live_period_tracks(ngx_live_stream_sh_t *st, uint64_t msn)
+{
+    uint32_t              bits;
+    uint64_t              first;
+    ngx_uint_t            i;
+    ngx_live_track_sh_t  *t;
+
+    bits = 0;
+
+    for (i = 0; i < st->ntracks; i++) {
+        t = &st->tracks[i];
+
+        if (!ngx_live_render_playing(st, t)) {
+            continue;
+        }
+
+        if (t->rung) {
+            first = t->segments.head > t->segments.tail ? t->segments.tail
+                                                        : t->open_msn;
+            if (first == 0 || first > msn) {
+                continue;
+            }
+        }
+
+        bits |= (uint32_t) 1 << i;
+    }
+
+    return bits;
+}
+
+
+static uint32_t
+ngx_live_period_rungs(ngx_live_stream_sh_t *st)
+{
+    uint32_t    bits;
+    ngx_uint_t  i;
+
+    bits = 0;
+
+    for (i = 0; i < st->ntracks; i++) {
+        bits |= (uint32_t) (st->tracks[i].rung != 0) << i;
+    }
+
+    return bits;
 }
 
 
@@ -151,6 +239,7 @@ ngx_live_period_regular(ngx_live_track_sh_t *t, uint64_t from, uint64_t msn)
 void
 ngx_live_render_mpd(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
+    uint32_t              shown;
     uint64_t              n, listed;
     ngx_uint_t            i;
     live_mpd_t            mpd;
@@ -171,6 +260,7 @@ ngx_live_render_mpd(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     }
 
     listed = 0;
+    shown = 0;
 
     for (i = 0; i < st->ntracks; i++) {
         listed += st->tracks[i].segments.head - st->tracks[i].listed;
@@ -197,12 +287,15 @@ ngx_live_render_mpd(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     for ( /* void */ ; n < st->nperiods; n++) {
         mpd.nperiods += ngx_live_mpd_period(st, n, &periods[mpd.nperiods],
                                  tracks + mpd.nperiods * NGX_LIVE_MAX_TRACKS,
-                                 &next);
+                                 &next, &shown);
     }
 
     if (mpd.nperiods) {
         ngx_live_mpd_write(zone, st, &mpd);
     }
+
+    /* without any, the version before is out of date, and not served */
+    ngx_live_store(&st->mpd_tracks, shown);
 
     ngx_free(tracks);
 }
@@ -299,12 +392,15 @@ ngx_live_mpd_changed(ngx_live_doc_sh_t *doc, live_writer_t *w)
 }
 
 
-/* 0: nothing of it is listed any more, or not yet of all tracks. */
+/*
+ * 0: nothing of it is listed any more, or not yet of all tracks.  *shown gets
+ * the bits of those that are listed.
+ */
 
 static ngx_uint_t
 ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
     live_mpd_period_t *p, live_mpd_track_t *tracks,
-    live_m3u8_segment_t **segments)
+    live_m3u8_segment_t **segments, uint32_t *shown)
 {
     uint64_t               from, to, limit;
     ngx_uint_t             i;
@@ -314,7 +410,7 @@ ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
     ngx_live_period_sh_t  *sh;
 
     sh = ngx_live_period(st, n);
-    limit = ngx_live_mpd_limit(st);
+    limit = ngx_live_mpd_limit(st, sh);
 
     if (n + 1 < st->nperiods) {
         limit = ngx_min(limit, ngx_live_period(st, n + 1)->msn);
@@ -333,7 +429,9 @@ ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
         from = ngx_max(sh->msn, t->listed);
         to = ngx_min(limit, t->segments.head);
 
-        if (from >= to || t->bandwidth == 0) {
+        if (from >= to || t->bandwidth == 0
+            || !ngx_live_mpd_has(st, sh, i))
+        {
             continue;
         }
 
@@ -351,16 +449,39 @@ ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
         mt->nsegments = to - from;
 
         *segments += to - from;
+        *shown |= (uint32_t) 1 << i;
     }
 
     return p->ntracks != 0;
 }
 
 
-/* What all tracks have completed. */
+static ngx_uint_t
+ngx_live_mpd_has(ngx_live_stream_sh_t *st, ngx_live_period_sh_t *sh,
+    ngx_uint_t track)
+{
+    ngx_live_track_sh_t  *t;
+
+    t = &st->tracks[track];
+
+    if (!ngx_live_render_playing(st, t)) {
+        return 0;
+    }
+
+    /* what comes late of the source is in it as well */
+
+    return !t->rung || (sh->tracks & (uint32_t) 1 << track) != 0;
+}
+
+
+/*
+ * What all tracks of a period have completed.  It never goes back, so that
+ * what is listed stays it (DASH-25), also when a rung goes on that fell behind
+ * while it was paused.
+ */
 
 static uint64_t
-ngx_live_mpd_limit(ngx_live_stream_sh_t *st)
+ngx_live_mpd_limit(ngx_live_stream_sh_t *st, ngx_live_period_sh_t *sh)
 {
     uint64_t              limit;
     ngx_uint_t            i;
@@ -371,6 +492,10 @@ ngx_live_mpd_limit(ngx_live_stream_sh_t *st)
     for (i = 0; i < st->ntracks; i++) {
         t = &st->tracks[i];
 
+        if (t->paused || !ngx_live_mpd_has(st, sh, i)) {
+            continue;
+        }
+
         /* one that makes its first segment has an end as well */
 
         if (t->segments.head > t->segments.tail || t->open_msn) {
@@ -378,5 +503,11 @@ ngx_live_mpd_limit(ngx_live_stream_sh_t *st)
         }
     }
 
-    return limit;
+    if (limit == (uint64_t) -1) {
+        return limit;
+    }
+
+    sh->limit = ngx_max(sh->limit, limit);
+
+    return sh->limit;
 }

@@ -13,15 +13,28 @@ static void ngx_live_ts_push(ngx_live_stream_sh_t *st,
 ngx_live_track_sh_t *
 ngx_live_stream_lead(ngx_live_stream_sh_t *st)
 {
-    ngx_uint_t  i;
+    ngx_uint_t            i;
+    ngx_live_track_sh_t  *t, *lead;
+
+    lead = NULL;
 
     for (i = 0; i < st->ntracks; i++) {
-        if (st->tracks[i].info.media == LIVE_MEDIA_VIDEO) {
-            return &st->tracks[i];
+        t = &st->tracks[i];
+
+        if (t->rung) {
+            continue;
+        }
+
+        if (t->info.media == LIVE_MEDIA_VIDEO) {
+            return t;
+        }
+
+        if (lead == NULL) {
+            lead = t;
         }
     }
 
-    return st->ntracks ? &st->tracks[0] : NULL;
+    return lead;
 }
 
 
@@ -46,9 +59,12 @@ ngx_live_ts_advance(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     for (i = 0; i < st->ntracks; i++) {
         t = &st->tracks[i];
 
-        /* a track that nothing has come of yet is not waited for */
+        /* it is of the source alone; a track that nothing has come of yet is
+         * not waited for */
 
-        if (t->segments.head == t->segments.tail && t->open_msn == 0) {
+        if (t->rung
+            || (t->segments.head == t->segments.tail && t->open_msn == 0))
+        {
             continue;
         }
 

@@ -136,6 +136,9 @@ int64_t ngx_live_cut_end(ngx_live_publication_t *pub);
 ngx_int_t ngx_live_cut_interrupt(ngx_live_writer_t *w, int64_t end_us);
 
 
+/* A GAP for the next segment of a track, as long as that of another track. */
+void ngx_live_publish_gap(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t);
+
 /* Gives back what a writer has reserved, or not published, of a stream that
  * another publisher has. */
 void ngx_live_publish_release(ngx_live_writer_t *w);

@@ -225,7 +225,8 @@ typedef struct {
     uint64_t                msn;            /* its first segment */
     int64_t                 start_us;
     int64_t                 grid_us;        /* 0: a timeline */
-    uint32_t                tracks;         /* of the stream */
+    uint32_t                tracks;         /* bits of those it has */
+    uint64_t                limit;          /* listed up to before this MSN */
 } ngx_live_period_sh_t;
 
 
@@ -273,6 +274,7 @@ struct ngx_live_stream_sh_s {
     uint32_t                dirty;          /* docs to render; owner only */
     uint64_t                mpd_published;  /* Unix ms, of its version */
     uint64_t                mpd_closing;    /* Unix ms; ended, not static */
+    uint32_t                mpd_tracks;     /* bits of those that it lists */
 
     ngx_live_period_sh_t    periods[NGX_LIVE_MAX_PERIODS];
     uint64_t                nperiods;       /* ever, the last is open */
@@ -431,6 +433,20 @@ ngx_int_t ngx_live_read_edge(ngx_live_stream_sh_t *st, uint64_t id,
 ngx_live_track_sh_t *ngx_live_track_find(ngx_live_stream_sh_t *st,
     ngx_str_t *name);
 
+/*
+ * 1 when playlists may name the track: it was not left out, and is not hidden,
+ * or is audio that a rendition plays with which is not.  Any worker.
+ */
+ngx_uint_t ngx_live_track_shown(ngx_live_stream_sh_t *st,
+    ngx_live_track_sh_t *t);
+
+/*
+ * Somebody asked for a track: its owner makes the rung, and the audio that
+ * it plays with, while it is wanted.  Does nothing for others; any worker, as
+ * often as it likes.
+ */
+void ngx_live_track_want(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t);
+
 /* Adds an init segment, its number is t->init then; owner only. */
 ngx_int_t ngx_live_init_add(ngx_live_zone_t *zone, ngx_live_track_sh_t *t,
     u_char *data, size_t len);
@@ -490,8 +506,8 @@ void ngx_live_ts_advance(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st);
 void ngx_live_ts_retire(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
     uint64_t msn);
 
-/* The track that decides where segments end: the first one with video, else
- * the first one.  NULL: there is none. */
+/* The track that decides where segments end, also when it is hidden: the first
+ * one of the source with video, else its first one.  NULL: there is none. */
 ngx_live_track_sh_t *ngx_live_stream_lead(ngx_live_stream_sh_t *st);
 
 /* Tries again for what was held. */

@@ -183,7 +183,9 @@ ngx_http_live_api_stream(u_char *p, u_char *last, ngx_live_stream_sh_t *st)
     p = ngx_slprintf(p, last, ",\"bitrate\":%uL", bits);
 
     for (i = 0; i < st->ntracks; i++) {
-        p = ngx_http_live_api_track(p, last, &st->tracks[i]);
+        if (!st->tracks[i].rung) {
+            p = ngx_http_live_api_track(p, last, &st->tracks[i]);
+        }
     }
 
     return ngx_slprintf(p, last, "}");

@@ -248,9 +248,11 @@ ngx_http_live_grow_send(ngx_http_live_grow_t *g)
     r = g->request;
     pin = &g->pin;
 
-    /* a publisher that leaves completes its segment before that is seen */
+    /* a publisher that leaves, or a rung that stops, completes its segment
+     * before that is seen */
 
-    live = ngx_http_live_is_live(pin->st);
+    live = ngx_http_live_is_live(pin->st)
+           && ngx_live_load(&pin->track->mode) == NGX_LIVE_TRACK_ON;
 
     rc = ngx_live_read_growing(pin->st, pin->id, pin->track, pin->msn, &seg);
 

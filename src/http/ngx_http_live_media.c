@@ -13,6 +13,8 @@
 
 static ngx_int_t ngx_http_live_missing(ngx_http_request_t *r,
     ngx_http_live_ctx_t *ctx, ngx_live_track_sh_t *t);
+static ngx_uint_t ngx_http_live_is_due(ngx_http_live_ctx_t *ctx,
+    ngx_live_track_sh_t *t);
 static ngx_int_t ngx_http_live_send_segment(ngx_http_request_t *r,
     ngx_http_live_ctx_t *ctx, ngx_live_track_sh_t *t,
     ngx_live_segment_sh_t *seg);
@@ -31,6 +33,12 @@ static ngx_str_t  ngx_http_live_audio_type = ngx_string("audio/mp4");
 static ngx_str_t  ngx_http_live_ts_type = ngx_string("video/mp2t");
 
 
+/* nobody waits for a track that does not run, under a number that it may never
+ * have: its playlist says with which it begins */
+#define ngx_http_live_is_made(t)                                              \
+    (ngx_live_load(&(t)->mode) == NGX_LIVE_TRACK_ON)
+
+
 /* Media that is not there: it may come (HTTP-13), or has gone (HTTP-14). */
 
 #define ngx_http_live_early(r)                                                \
@@ -43,6 +51,23 @@ static ngx_str_t  ngx_http_live_ts_type = ngx_string("video/mp2t");
     ngx_http_live_refuse(r, NGX_HTTP_NOT_FOUND, ngx_http_live_cache_error)
 
 
+ngx_live_track_sh_t *
+ngx_http_live_rendition(ngx_http_live_ctx_t *ctx)
+{
+    ngx_live_track_sh_t  *t;
+
+    t = ngx_live_track_find(ctx->st, &ctx->uri.rendition);
+
+    if (t == NULL || !ngx_live_track_shown(ctx->st, t)) {
+        return NULL;
+    }
+
+    ngx_live_track_want(ctx->st, t);
+
+    return t;
+}
+
+
 ngx_int_t
 ngx_http_live_serve_init(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
 {
@@ -50,7 +75,7 @@ ngx_http_live_serve_init(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
     ngx_str_t             data;
     ngx_live_track_sh_t  *t;
 
-    t = ngx_live_track_find(ctx->st, &ctx->uri.rendition);
+    t = ngx_http_live_rendition(ctx);
 
     if (t == NULL) {
         return ngx_http_live_unknown(r);
@@ -88,13 +113,17 @@ ngx_http_live_serve_segment(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
     ngx_live_track_sh_t    *t;
     ngx_live_segment_sh_t   seg;
 
-    t = ngx_live_track_find(ctx->st, &ctx->uri.rendition);
+    t = ngx_http_live_rendition(ctx);
 
     if (t == NULL) {
         return ngx_http_live_unknown(r);
     }
 
     rc = ngx_live_read_growing(ctx->st, ctx->id, t, ctx->uri.number, &seg);
+
+    if (rc == NGX_AGAIN && !ngx_http_live_is_made(t)) {
+        rc = NGX_DECLINED;
+    }
 
     if (rc == NGX_AGAIN) {
 
@@ -142,15 +171,39 @@ ngx_http_live_missing(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx,
 
     if (st->part_target
         && ngx_http_live_is_live(st)
-        && ctx->uri.number <= msn + 1
-        && (ctx->uri.number <= msn
-            || 2 * (uint64_t) parts * st->part_target >= st->segment))
+        && ngx_http_live_is_made(t)
+        && ((ctx->uri.number <= msn + 1
+             && (ctx->uri.number <= msn
+                 || 2 * (uint64_t) parts * st->part_target >= st->segment))
+            || ngx_http_live_is_due(ctx, t)))
     {
         return ngx_http_live_hold(ctx, NGX_HTTP_LIVE_HOLD, NGX_HTTP_NOT_FOUND,
                                   ngx_http_live_cache_early);
     }
 
     return ngx_http_live_early(r);
+}
+
+
+/* A rung is behind its source, whose segments players may count (DASH-3). */
+
+static ngx_uint_t
+ngx_http_live_is_due(ngx_http_live_ctx_t *ctx, ngx_live_track_sh_t *t)
+{
+    uint64_t              tail, msn;
+    uint32_t              parts;
+    ngx_live_track_sh_t  *lead;
+
+    if (!ngx_live_load(&t->rung)) {
+        return 0;
+    }
+
+    lead = ngx_live_stream_lead(ctx->st);
+
+    return lead
+           && ngx_live_read_edge(ctx->st, ctx->id, lead, &tail, &msn, &parts)
+              == NGX_OK
+           && ctx->uri.number < msn + (parts != 0);
 }
 
 
@@ -175,7 +228,7 @@ ngx_http_live_serve_part(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
     ngx_live_track_sh_t    *t;
     ngx_live_segment_sh_t   seg;
 
-    t = ngx_live_track_find(ctx->st, &ctx->uri.rendition);
+    t = ngx_http_live_rendition(ctx);
 
     /* without low latency, no playlist names a part */
 
@@ -225,6 +278,7 @@ ngx_http_live_missing_part(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx,
     }
 
     if (ngx_http_live_is_live(st)
+        && ngx_http_live_is_made(t)
         && ((number == msn && ctx->uri.part <= parts + 1)
             || (number == msn + 1 && ctx->uri.part == 0)))
     {

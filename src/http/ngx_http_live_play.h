@@ -194,6 +194,10 @@ ngx_int_t ngx_http_live_serve_ts(ngx_http_request_t *r,
 /* The clock service of low-latency DASH (DASH-47); needs no stream. */
 ngx_int_t ngx_http_live_serve_time(ngx_http_request_t *r);
 
+/* The rendition that is asked for, which is noted (ngx_live_track_want()).
+ * NULL: playlists do not name it. */
+ngx_live_track_sh_t *ngx_http_live_rendition(ngx_http_live_ctx_t *ctx);
+
 /* Content-Type, Cache-Control and CORS of media that never change. */
 ngx_int_t ngx_http_live_media_headers(ngx_http_request_t *r,
     ngx_live_track_sh_t *t, ngx_http_live_cache_e cache);

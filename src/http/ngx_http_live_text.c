@@ -17,8 +17,15 @@
 #define NGX_HTTP_LIVE_MAX_WIDTH  1920
 
 
+static ngx_int_t ngx_http_live_text_get(ngx_http_live_ctx_t *ctx,
+    ngx_live_text_t **text);
 static ngx_int_t ngx_http_live_text_doc(ngx_http_live_ctx_t *ctx,
-    ngx_uint_t *doc);
+    ngx_uint_t *doc, ngx_live_track_sh_t **track);
+static ngx_int_t ngx_http_live_text_manifest(ngx_http_live_ctx_t *ctx);
+static ngx_uint_t ngx_http_live_text_current(ngx_live_track_sh_t *t,
+    ngx_live_edge_t *edge);
+static ngx_int_t ngx_http_live_text_rung(ngx_http_request_t *r,
+    ngx_http_live_ctx_t *ctx);
 static ngx_int_t ngx_http_live_text_ready(ngx_http_live_ctx_t *ctx,
     ngx_live_edge_t *edge, ngx_http_live_cache_e *cache);
 static ngx_uint_t ngx_http_live_text_age(ngx_http_live_ctx_t *ctx,
@@ -42,7 +49,7 @@ ngx_int_t
 ngx_http_live_serve_text(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
 {
     ngx_int_t               rc;
-    ngx_uint_t              doc, live;
+    ngx_uint_t              live;
     ngx_live_text_t        *text;
     ngx_http_live_cache_e   cache;
 
@@ -51,10 +58,10 @@ ngx_http_live_serve_text(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
     live = ngx_http_live_is_live(ctx->st);
     text = NULL;
 
-    rc = ngx_http_live_text_doc(ctx, &doc);
+    rc = ngx_http_live_text_get(ctx, &text);
 
-    if (rc == NGX_OK) {
-        rc = ngx_live_text_get(ngx_live_zone(), ctx->st, ctx->id, doc, &text);
+    if (rc == NGX_BUSY) {
+        return ngx_http_live_text_rung(r, ctx);
     }
 
     if (rc == NGX_DECLINED && live) {
@@ -92,12 +99,46 @@ ngx_http_live_serve_text(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
 
 
 /*
- * The text of a URI.  NGX_DECLINED: it is not known yet which renditions there
- * are; NGX_ABORT: there is no such rendition.
+ * The text of a URI as it is now.  NGX_DECLINED: it is not known yet, or there
+ * is none; NGX_ABORT: there is no such rendition; NGX_BUSY: a rung is about to
+ * begin, as it was asked for.
  */
 
 static ngx_int_t
-ngx_http_live_text_doc(ngx_http_live_ctx_t *ctx, ngx_uint_t *doc)
+ngx_http_live_text_get(ngx_http_live_ctx_t *ctx, ngx_live_text_t **text)
+{
+    ngx_int_t             rc;
+    ngx_uint_t            doc;
+    ngx_live_track_sh_t  *t;
+
+    t = NULL;
+
+    rc = ngx_http_live_text_doc(ctx, &doc, &t);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_live_text_get(ngx_live_zone(), ctx->st, ctx->id, doc, text);
+
+    if (t == NULL || !ngx_live_load(&t->rung)) {
+        return rc;
+    }
+
+    /* what is left of an earlier run has no media any more */
+
+    if (rc == NGX_OK && !ngx_http_live_text_current(t, &(*text)->edge)) {
+        ngx_live_text_release(*text);
+        rc = NGX_DECLINED;
+    }
+
+    return (rc == NGX_DECLINED) ? NGX_BUSY : rc;
+}
+
+
+static ngx_int_t
+ngx_http_live_text_doc(ngx_http_live_ctx_t *ctx, ngx_uint_t *doc,
+    ngx_live_track_sh_t **track)
 {
     ngx_live_doc_sh_t    *multivariant;
     ngx_live_track_sh_t  *t;
@@ -106,7 +147,7 @@ ngx_http_live_text_doc(ngx_http_live_ctx_t *ctx, ngx_uint_t *doc)
 
     case ngx_http_live_manifest:
         *doc = NGX_LIVE_DOC_MPD;
-        return NGX_OK;
+        return ngx_http_live_text_manifest(ctx);
 
     case ngx_http_live_ts_media:
         *doc = NGX_LIVE_DOC_TS;
@@ -128,15 +169,108 @@ ngx_http_live_text_doc(ngx_http_live_ctx_t *ctx, ngx_uint_t *doc)
         return NGX_DECLINED;
     }
 
-    t = ngx_live_track_find(ctx->st, &ctx->uri.rendition);
+    t = ngx_http_live_rendition(ctx);
 
     if (t == NULL) {
         return NGX_ABORT;
     }
 
     *doc = ngx_live_doc_media(t - ctx->st->tracks);
+    *track = t;
 
-    return NGX_OK;
+    return (ngx_live_load(&t->mode) == NGX_LIVE_TRACK_ON) ? NGX_OK : NGX_BUSY;
+}
+
+
+/*
+ * A manifest lists what there is, and its player chooses of that alone: all
+ * rungs are wanted.  Where the source is hidden, one is waited for.
+ */
+
+static ngx_int_t
+ngx_http_live_text_manifest(ngx_http_live_ctx_t *ctx)
+{
+    uint32_t               listed, has[2], runs[2];
+    ngx_uint_t             i, n, rungs;
+    live_media_e           media;
+    ngx_live_track_sh_t   *t;
+    ngx_live_stream_sh_t  *st;
+
+    st = ctx->st;
+    n = ngx_min(ngx_live_load(&st->ntracks), NGX_LIVE_MAX_TRACKS);
+    listed = ngx_live_load(&st->mpd_tracks);
+    rungs = 0;
+
+    ngx_memzero(has, sizeof(has));
+    ngx_memzero(runs, sizeof(runs));
+
+    for (i = 0; i < n; i++) {
+        t = &st->tracks[i];
+
+        if (!ngx_live_track_shown(st, t)) {
+            continue;
+        }
+
+        if (ngx_live_load(&t->rung)) {
+            ngx_live_track_want(st, t);
+            rungs = 1;
+        }
+
+        media = t->info.media;
+        has[media] = 1;
+
+        if (ngx_live_load(&t->mode) == NGX_LIVE_TRACK_ON) {
+            runs[media] |= listed & (uint32_t) 1 << i;
+        }
+    }
+
+    if (!rungs || !ngx_http_live_is_live(st)) {
+        return NGX_OK;
+    }
+
+    /* nobody begins to watch what has no pictures yet */
+
+    media = has[LIVE_MEDIA_VIDEO] ? LIVE_MEDIA_VIDEO : LIVE_MEDIA_AUDIO;
+
+    return runs[media] ? NGX_OK : NGX_BUSY;
+}
+
+
+/* A stopped track has retired all that its last playlist lists. */
+
+static ngx_uint_t
+ngx_http_live_text_current(ngx_live_track_sh_t *t, ngx_live_edge_t *edge)
+{
+    uint64_t  tail;
+
+    tail = ngx_live_load(&t->segments.tail);
+
+    return edge->msn > tail
+           || (edge->msn == tail && edge->parts
+               && ngx_live_load(&t->open_msn) == tail);
+}
+
+
+/* It begins with the next segment; its first part wakes who waits for it. */
+
+static ngx_int_t
+ngx_http_live_text_rung(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
+{
+    switch (ngx_live_load(&ctx->st->state)) {
+
+    case NGX_LIVE_STREAM_LIVE:
+        return ngx_http_live_hold(ctx, NGX_HTTP_LIVE_HOLD,
+                                  NGX_HTTP_SERVICE_UNAVAILABLE,
+                                  ngx_http_live_cache_error);
+
+    case NGX_LIVE_STREAM_AWAY:
+        return ngx_http_live_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                    ngx_http_live_cache_error);
+
+    default:
+        return ngx_http_live_refuse(r, NGX_HTTP_NOT_FOUND,
+                                    ngx_http_live_cache_error);
+    }
 }
 
 

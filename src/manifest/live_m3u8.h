@@ -131,20 +131,28 @@ int live_m3u8_ts(live_writer_t *w, const live_m3u8_media_t *p);
 
 typedef struct {
     const char               *name;     /* folder of the media playlist */
+
+    /* of audio: its GROUP-ID; of video: the group that it plays with, NULL
+     * when it has no sound */
+    const char               *group;
+
     const live_codec_info_t  *info;
     double                    fps;      /* 0 when unknown */
     uint64_t                  bandwidth;        /* bit/s, peak; not 0 */
     uint64_t                  average_bandwidth;    /* 0 when unknown */
+    unsigned                  alone:1;  /* audio: a variant of its own, too */
 } live_m3u8_rendition_t;
 
 
 /*
- * Multivariant playlist: every video rendition as a variant with the audio
- * renditions as one group (the first is the default); without video, every
- * audio rendition as a variant.  A variant's figures include the largest
- * audio of the group (HLS-35).  A name is made of A-Z a-z 0-9 . _ - only.
- * LIVE_OVERFLOW when it does not fit, LIVE_ERROR when there is no variant or
- * one has no bandwidth (HLS-36).
+ * Multivariant playlist: every video rendition as a variant, in this order,
+ * with the audio renditions of its group (the first of each group is the
+ * default); then audio that is a variant alone.  Without video every audio
+ * rendition is a variant.  A group that no video plays with is left out.  A
+ * variant's figures include the largest audio of its group (HLS-35).  A name,
+ * also of a group, is made of A-Z a-z 0-9 . _ - only.  LIVE_OVERFLOW when it
+ * does not fit, LIVE_ERROR when there is no variant or one has no bandwidth
+ * (HLS-36).
  */
 int live_m3u8_multivariant(live_writer_t *w,
     const live_m3u8_rendition_t *video, uint32_t nvideo,

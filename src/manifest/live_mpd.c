@@ -10,8 +10,10 @@
 
 /* upper bounds without names and numbers of segments, see the unit test */
 #define LIVE_MPD_HEAD_SIZE       1536
-#define LIVE_MPD_PERIOD_SIZE     1536       /* with two adaptation sets */
+#define LIVE_MPD_PERIOD_SIZE     512
+#define LIVE_MPD_SET_SIZE        1024       /* with a template */
 #define LIVE_MPD_TRACK_SIZE      1024       /* with a template of its own */
+#define LIVE_MPD_SWITCH_SIZE     16         /* an id in a list of sets */
 #define LIVE_MPD_SEGMENT_SIZE    96
 #define LIVE_MPD_ESCAPE          6          /* "&quot;" */
 
@@ -78,11 +80,15 @@ live_mpd_size(const live_mpd_t *mpd)
 
     for (i = 0; i < mpd->nperiods; i++) {
         period = &mpd->periods[i];
-        size += LIVE_MPD_PERIOD_SIZE + 2 * (epoch + time);
+        size += LIVE_MPD_PERIOD_SIZE;
+
+        /* each may be a set of its own */
 
         for (j = 0; j < period->ntracks; j++) {
             track = &period->tracks[j];
-            size += LIVE_MPD_TRACK_SIZE + epoch + strlen(track->name)
+            size += LIVE_MPD_SET_SIZE + epoch + time
+                    + (size_t) period->ntracks * LIVE_MPD_SWITCH_SIZE
+                    + LIVE_MPD_TRACK_SIZE + epoch + strlen(track->name)
                     + (size_t) track->nsegments * LIVE_MPD_SEGMENT_SIZE;
         }
     }
@@ -356,10 +362,10 @@ live_mpd_period(live_writer_t *w, const live_mpd_plan_t *plan,
     live_write_str(w, ">\n");
 
     set.media = LIVE_MEDIA_VIDEO;
-    live_mpd_set(w, &set);
+    live_mpd_sets(w, &set);
 
     set.media = LIVE_MEDIA_AUDIO;
-    live_mpd_set(w, &set);
+    live_mpd_sets(w, &set);
 
     live_write_str(w, "</Period>\n");
 }

@@ -8,8 +8,16 @@
 #define LIVE_MPD_OVERHANG_US  50000
 
 
-static int live_mpd_shared(const live_mpd_set_t *set,
-    const live_mpd_track_t *first);
+static void live_mpd_set(live_writer_t *w, const live_mpd_set_t *set);
+static int live_mpd_same_set(const live_mpd_track_t *a,
+    const live_mpd_track_t *b);
+static const live_mpd_track_t *live_mpd_next_set(const live_mpd_set_t *set,
+    const live_mpd_track_t *after);
+static const live_mpd_track_t *live_mpd_next_of(const live_mpd_set_t *set,
+    const live_mpd_track_t *after);
+static void live_mpd_limits(live_writer_t *w, const live_mpd_set_t *set);
+static void live_mpd_switching(live_writer_t *w, const live_mpd_set_t *set);
+static int live_mpd_shared(const live_mpd_set_t *set);
 static int live_mpd_same_template(const live_mpd_track_t *a,
     const live_mpd_track_t *b, unsigned grid);
 static void live_mpd_reference(live_writer_t *w, const live_mpd_set_t *set,
@@ -23,47 +31,69 @@ static void live_mpd_representation(live_writer_t *w,
     const live_mpd_set_t *set, const live_mpd_track_t *track,
     unsigned with_template);
 static void live_mpd_picture(live_writer_t *w, const live_mpd_track_t *track);
-static void live_mpd_frame_rate(live_writer_t *w, double fps);
+static void live_mpd_frame_rate(live_writer_t *w, const char *name,
+    double fps);
 static uint32_t live_mpd_channels(uint32_t channels);
 static uint32_t live_mpd_units(const live_mpd_set_t *set,
     const live_mpd_track_t *track);
 
 
+/* Of video 1, 3, 5 and so on, of audio 2, 4, 6: they stay (DASH-16). */
 void
+live_mpd_sets(live_writer_t *w, live_mpd_set_t *set)
+{
+    set->id = set->media == LIVE_MEDIA_AUDIO ? 2 : 1;
+    set->first = live_mpd_next_set(set, NULL);
+
+    while (set->first && !w->error) {
+        live_mpd_set(w, set);
+
+        set->id += 2;
+        set->first = live_mpd_next_set(set, set->first);
+    }
+}
+
+
+static void
 live_mpd_set(live_writer_t *w, const live_mpd_set_t *set)
 {
     unsigned                 audio, shared;
-    const live_mpd_track_t  *track, *first;
-
-    first = live_mpd_next(set->period, set->media, NULL);
-
-    if (first == NULL) {
-        return;
-    }
+    const live_mpd_track_t  *track;
 
     audio = set->media == LIVE_MEDIA_AUDIO;
 
+    live_write_str(w, "<AdaptationSet");
+    live_mpd_number(w, "id", set->id);
     live_write_str(w, audio
-                      ? "<AdaptationSet id=\"2\" contentType=\"audio\""
-                        " mimeType=\"audio/mp4\" lang=\"und\""
-                      : "<AdaptationSet id=\"1\" contentType=\"video\""
-                        " mimeType=\"video/mp4\"");
-    live_write_str(w, " segmentAlignment=\"true\" startWithSAP=\"1\">\n");
+                      ? " contentType=\"audio\" mimeType=\"audio/mp4\""
+                        " lang=\"und\""
+                      : " contentType=\"video\" mimeType=\"video/mp4\"");
+    live_write_str(w, " segmentAlignment=\"true\" startWithSAP=\"1\"");
 
-    live_mpd_reference(w, set, first);
+    if (!audio) {
+        live_mpd_limits(w, set);
+    }
+
+    live_write_str(w, ">\n");
+
+    if (!audio) {
+        live_mpd_switching(w, set);
+    }
+
+    live_mpd_reference(w, set, set->first);
 
     live_write_str(w, "<Role schemeIdUri=\"urn:mpeg:dash:role:2011\""
                       " value=\"main\"/>\n");
 
-    shared = live_mpd_shared(set, first);
+    shared = live_mpd_shared(set);
 
     if (shared) {
-        live_mpd_template(w, set, first);
+        live_mpd_template(w, set, set->first);
     }
 
-    for (track = first;
+    for (track = set->first;
          track && !w->error;
-         track = live_mpd_next(set->period, set->media, track))
+         track = live_mpd_next_of(set, track))
     {
         live_mpd_representation(w, set, track, !shared);
     }
@@ -72,16 +102,135 @@ live_mpd_set(live_writer_t *w, const live_mpd_set_t *set)
 }
 
 
-/* One SegmentTemplate says it for all tracks of the set. */
+/*
+ * DASH-19: a player changes between the Representations of a set without
+ * making its decoder anew; and the reference time of a set is in ticks.
+ */
 static int
-live_mpd_shared(const live_mpd_set_t *set, const live_mpd_track_t *first)
+live_mpd_same_set(const live_mpd_track_t *a, const live_mpd_track_t *b)
+{
+    return a->info->codec == b->info->codec
+           && a->info->channels == b->info->channels
+           && live_mpd_timescale(a) == live_mpd_timescale(b);
+}
+
+
+/* The first track of the next set of that kind. */
+static const live_mpd_track_t *
+live_mpd_next_set(const live_mpd_set_t *set, const live_mpd_track_t *after)
+{
+    const live_mpd_track_t  *track, *t;
+
+    track = after;
+
+    while ((track = live_mpd_next(set->period, set->media, track)) != NULL) {
+
+        t = live_mpd_next(set->period, set->media, NULL);
+
+        while (!live_mpd_same_set(t, track)) {
+            t = live_mpd_next(set->period, set->media, t);
+        }
+
+        if (t == track) {
+            break;
+        }
+    }
+
+    return track;
+}
+
+
+/* The next track of this set. */
+static const live_mpd_track_t *
+live_mpd_next_of(const live_mpd_set_t *set, const live_mpd_track_t *after)
 {
     const live_mpd_track_t  *track;
 
-    track = first;
+    track = after;
 
     while ((track = live_mpd_next(set->period, set->media, track)) != NULL) {
-        if (!live_mpd_same_template(first, track, set->grid)) {
+        if (live_mpd_same_set(set->first, track)) {
+            break;
+        }
+    }
+
+    return track;
+}
+
+
+/* The largest picture of a ladder: what a player makes its decoder for. */
+static void
+live_mpd_limits(live_writer_t *w, const live_mpd_set_t *set)
+{
+    double                   fps;
+    uint32_t                 width, height;
+    const live_mpd_track_t  *track;
+
+    if (live_mpd_next_of(set, set->first) == NULL) {
+        return;
+    }
+
+    fps = 0;
+    width = 0;
+    height = 0;
+
+    for (track = set->first; track; track = live_mpd_next_of(set, track)) {
+        fps = track->fps > fps ? track->fps : fps;
+        width = track->info->width > width ? track->info->width : width;
+        height = track->info->height > height ? track->info->height : height;
+    }
+
+    if (width && height) {
+        live_mpd_number(w, "maxWidth", width);
+        live_mpd_number(w, "maxHeight", height);
+    }
+
+    live_mpd_frame_rate(w, "maxFrameRate", fps);
+}
+
+
+/* Sets of the same pictures in other codecs: a player that has several of
+ * them may change over. */
+static void
+live_mpd_switching(live_writer_t *w, const live_mpd_set_t *set)
+{
+    uint32_t                 id, n;
+    const live_mpd_track_t  *track;
+
+    id = 1;
+    n = 0;
+
+    for (track = live_mpd_next_set(set, NULL);
+         track;
+         track = live_mpd_next_set(set, track))
+    {
+        if (track != set->first) {
+            live_write_str(w, n++ ? ","
+                              : "<SupplementalProperty schemeIdUri=\"urn:mpeg:"
+                                "dash:adaptation-set-switching:2016\""
+                                " value=\"");
+            live_write_decimal(w, id);
+        }
+
+        id += 2;
+    }
+
+    if (n) {
+        live_write_str(w, "\"/>\n");
+    }
+}
+
+
+/* One SegmentTemplate says it for all tracks of the set. */
+static int
+live_mpd_shared(const live_mpd_set_t *set)
+{
+    const live_mpd_track_t  *track;
+
+    track = set->first;
+
+    while ((track = live_mpd_next_of(set, track)) != NULL) {
+        if (!live_mpd_same_template(set->first, track, set->grid)) {
             return 0;
         }
     }
@@ -143,7 +292,7 @@ live_mpd_reference(live_writer_t *w, const live_mpd_set_t *set,
     }
 
     live_write_str(w, "<ProducerReferenceTime");
-    live_mpd_number(w, "id", set->media == LIVE_MEDIA_VIDEO ? 1 : 2);
+    live_mpd_number(w, "id", set->id);
     live_write_str(w, " type=\"captured\" inband=\"false\"");
     live_mpd_date(w, "wallClockTime",
                   mpd->anchor_ms + (set->start_us + 500) / 1000);
@@ -359,7 +508,7 @@ live_mpd_picture(live_writer_t *w, const live_mpd_track_t *track)
         live_mpd_number(w, "height", info->height);
     }
 
-    live_mpd_frame_rate(w, track->fps);
+    live_mpd_frame_rate(w, "frameRate", track->fps);
 
     if (info->sar_num && info->sar_den) {
         live_write_str(w, " sar=\"");
@@ -376,7 +525,7 @@ live_mpd_picture(live_writer_t *w, const live_mpd_track_t *track)
  * n or n * 1000/1001, and not printed when there is none.
  */
 static void
-live_mpd_frame_rate(live_writer_t *w, double fps)
+live_mpd_frame_rate(live_writer_t *w, const char *name, double fps)
 {
     double    ntsc, off;
     uint32_t  n;
@@ -392,10 +541,12 @@ live_mpd_frame_rate(live_writer_t *w, double fps)
     off = n / 1001.0 / 4;
 
     if (fps > n - off && fps < n + off) {
-        live_mpd_number(w, "frameRate", n);
+        live_mpd_number(w, name, n);
 
     } else if (n >= 24 && fps > ntsc - off && fps < ntsc + off) {
-        live_write_str(w, " frameRate=\"");
+        live_write_u8(w, ' ');
+        live_write_str(w, name);
+        live_write_str(w, "=\"");
         live_write_decimal(w, n * 1000);
         live_write_str(w, "/1001\"");
     }

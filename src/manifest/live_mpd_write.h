@@ -25,18 +25,21 @@ typedef struct {
 } live_mpd_plan_t;
 
 
-/* One AdaptationSet. */
+/* One AdaptationSet: the tracks that are of one kind with its first one. */
 typedef struct {
     const live_mpd_plan_t    *plan;
     const live_mpd_period_t  *period;
+    const live_mpd_track_t   *first;
+    uint32_t                  id;
     live_media_e              media;
     int64_t                   start_us;     /* Period@start */
     unsigned                  grid:1;
 } live_mpd_set_t;
 
 
-/* The set with all its Representations; nothing when it has none. */
-void live_mpd_set(live_writer_t *w, const live_mpd_set_t *set);
+/* All sets of set->media, each with its Representations; id and first are
+ * filled in. */
+void live_mpd_sets(live_writer_t *w, live_mpd_set_t *set);
 
 /* UTCTiming; nothing without a clock service. */
 void live_mpd_utc(live_writer_t *w, const live_mpd_t *mpd);

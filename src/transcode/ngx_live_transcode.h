@@ -176,6 +176,9 @@ void ngx_live_rung_stop(ngx_live_rung_t *r, ngx_uint_t keep);
 void ngx_live_sound_start(ngx_live_output_t *o);
 void ngx_live_sound_stop(ngx_live_output_t *o, ngx_uint_t keep);
 
+/* 1 when somebody has asked for its track lately, or it runs always. */
+ngx_uint_t ngx_live_output_wanted(ngx_live_output_t *o);
+
 /* The encoder has ended, and given all. */
 void ngx_live_output_drained(ngx_live_output_t *o);
 

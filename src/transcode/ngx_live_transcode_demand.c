@@ -7,7 +7,6 @@
 #include "ngx_live_render.h"
 
 
-static ngx_uint_t ngx_live_rung_wanted(ngx_live_output_t *o);
 static void ngx_live_demand_rungs(ngx_live_transcoder_t *tc);
 static void ngx_live_demand_sounds(ngx_live_transcoder_t *tc);
 static void ngx_live_demand_sources(ngx_live_transcoder_t *tc);
@@ -44,7 +43,7 @@ ngx_live_demand_rungs(ngx_live_transcoder_t *tc)
             continue;
         }
 
-        wanted = ngx_live_rung_wanted(&r->out);
+        wanted = ngx_live_output_wanted(&r->out);
 
         if (r->out.state == NGX_LIVE_RUNG_IDLE && wanted && !r->out.paused) {
             ngx_live_rung_start(r);
@@ -90,7 +89,7 @@ ngx_live_demand_sounds(ngx_live_transcoder_t *tc)
             continue;
         }
 
-        wanted = ngx_live_rung_wanted(o);
+        wanted = ngx_live_output_wanted(o);
 
         for (i = 0; i < tc->nrungs; i++) {
             wanted |= (tc->rungs[i].sound == n + 1
@@ -148,8 +147,8 @@ ngx_live_demand_sources(ngx_live_transcoder_t *tc)
 }
 
 
-static ngx_uint_t
-ngx_live_rung_wanted(ngx_live_output_t *o)
+ngx_uint_t
+ngx_live_output_wanted(ngx_live_output_t *o)
 {
     uint64_t  wanted;
 

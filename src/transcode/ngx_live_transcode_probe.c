@@ -19,6 +19,7 @@ static ngx_uint_t ngx_live_probe_sound(ngx_live_transcoder_t *tc,
 static void ngx_live_probe_output(ngx_live_output_t *o);
 static void ngx_live_probe_source(ngx_live_transcoder_t *tc,
     live_rung_source_t *source);
+static void ngx_live_probe_forget(ngx_live_transcoder_t *tc);
 static ngx_int_t ngx_live_probe_track(ngx_live_output_t *o,
     const char *name);
 static ngx_live_track_sh_t *ngx_live_probe_find(ngx_live_transcoder_t *tc,
@@ -401,6 +402,8 @@ ngx_live_transcode_tracks(ngx_live_transcoder_t *tc)
         }
     }
 
+    ngx_live_probe_forget(tc);
+
     tc->tracked = 1;
     pub->rungs = tc->nrungs + tc->nsounds;
     pub->st->expect = pub->writers[0].configured + pub->writers[1].configured
@@ -409,6 +412,35 @@ ngx_live_transcode_tracks(ngx_live_transcoder_t *tc)
     ngx_live_probe_link(tc);
 
     ngx_live_render_later(pub->zone, pub->st, NGX_LIVE_RENDER_ALL);
+}
+
+
+/* Rungs of an earlier publication that this configuration does not have, or
+ * that are too large for the source now. */
+
+static void
+ngx_live_probe_forget(ngx_live_transcoder_t *tc)
+{
+    ngx_uint_t            i, n, used;
+    ngx_live_track_sh_t  *t;
+
+    for (n = 0; n < tc->pub->st->ntracks; n++) {
+        t = &tc->pub->st->tracks[n];
+        used = !t->rung;
+
+        for (i = 0; i < tc->nrungs; i++) {
+            used |= (tc->rungs[i].out.w.sh == t);
+        }
+
+        for (i = 0; i < tc->nsounds; i++) {
+            used |= (tc->sounds[i].w.sh == t);
+        }
+
+        if (!used) {
+            ngx_live_store(&t->mode, NGX_LIVE_TRACK_OFF);
+            ngx_live_track_retire(tc->pub->zone, t, t->segments.head);
+        }
+    }
 }
 
 
@@ -471,8 +503,11 @@ ngx_live_probe_track(ngx_live_output_t *o, const char *name)
 
     /* one that was running for somebody goes on for him */
 
-    if (t->mode != NGX_LIVE_TRACK_ON || t->segments.head == t->segments.tail) {
+    if (t->mode != NGX_LIVE_TRACK_ON || t->segments.head == t->segments.tail
+        || !ngx_live_output_wanted(o))
+    {
         ngx_live_store(&t->mode, NGX_LIVE_TRACK_DORMANT);
+        ngx_live_track_retire(pub->zone, t, t->segments.head);
     }
 
     return NGX_OK;

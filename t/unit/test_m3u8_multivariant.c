@@ -6,6 +6,31 @@
 
 static void test_multivariant(void);
 static void test_multivariant_others(void);
+static void test_multivariant_groups(void);
+static void test_multivariant_alone(void);
+
+
+static const live_codec_info_t  test_avc = {
+    .codec = LIVE_CODEC_H264, .media = LIVE_MEDIA_VIDEO,
+    .timescale = 90000, .width = 1280, .height = 720,
+    .codecs = "avc1.64001f"
+};
+
+static const live_codec_info_t  test_tiny = {
+    .codec = LIVE_CODEC_H264, .media = LIVE_MEDIA_VIDEO,
+    .timescale = 90000, .width = 426, .height = 240,
+    .codecs = "avc1.4d4015"
+};
+
+static const live_codec_info_t  test_lc = {
+    .codec = LIVE_CODEC_AAC, .media = LIVE_MEDIA_AUDIO,
+    .timescale = 48000, .channels = 2, .codecs = "mp4a.40.2"
+};
+
+static const live_codec_info_t  test_he = {
+    .codec = LIVE_CODEC_AAC, .media = LIVE_MEDIA_AUDIO,
+    .timescale = 48000, .channels = 1, .codecs = "mp4a.40.5"
+};
 
 
 int
@@ -13,6 +38,8 @@ main(void)
 {
     test_multivariant();
     test_multivariant_others();
+    test_multivariant_groups();
+    test_multivariant_alone();
 
     return tap_done();
 }
@@ -37,10 +64,10 @@ test_multivariant(void)
     };
 
     live_m3u8_rendition_t  video[] = {
-        { "video", &avc, 30000.0 / 1001, 2500000, 2000000 }
+        { "video", "audio", &avc, 30000.0 / 1001, 2500000, 2000000, 0 }
     };
     live_m3u8_rendition_t  audio[] = {
-        { "audio", &aac, 0, 140000, 128000 }
+        { "audio", "audio", &aac, 0, 140000, 128000, 0 }
     };
 
     static const char  expected[] =
@@ -121,13 +148,13 @@ test_multivariant_others(void)
     };
 
     static const live_m3u8_rendition_t  video[] = {
-        { "source", &dv, 25, 1000000, 0 },
-        { "tiny", &bare, 0, 300000, 250000 }
+        { "source", "audio", &dv, 25, 1000000, 0, 0 },
+        { "tiny", "audio", &bare, 0, 300000, 250000, 0 }
     };
     static const live_m3u8_rendition_t  audio[] = {
-        { "a1", &lc, 0, 100000, 90000 },
-        { "a2", &he, 0, 48000, 40000 },
-        { "a3", &lc, 0, 200000, 80000 }
+        { "a1", "audio", &lc, 0, 100000, 90000, 0 },
+        { "a2", "audio", &he, 0, 48000, 40000, 0 },
+        { "a3", "audio", &lc, 0, 200000, 80000, 0 }
     };
 
     live_writer_init(&w, text, sizeof(text) - 1);
@@ -155,4 +182,126 @@ test_multivariant_others(void)
             "CLOSED-CAPTIONS=NONE,AUDIO=\"audio\"\n"
             "tiny/playlist.m3u8\n",
             "several of each, HLS-35 HLS-37 HLS-44");
+}
+
+
+/* a ladder: the source with its own audio, rungs that share another */
+static void
+test_multivariant_groups(void)
+{
+    int            ok;
+    char           text[4096];
+    live_writer_t  w;
+
+    live_m3u8_rendition_t  video[] = {
+        { "source", "audio", &test_avc, 30, 4000000, 3500000, 0 },
+        { "480p", "audio-96k", &test_avc, 30, 1500000, 1200000, 0 },
+        { "240p", "audio-32k", &test_tiny, 15, 300000, 250000, 0 },
+        { "mute", NULL, &test_tiny, 15, 200000, 0, 0 },
+        { "lost", "gone", &test_tiny, 15, 100000, 90000, 0 }
+    };
+    static const live_m3u8_rendition_t  audio[] = {
+        { "audio", "audio", &test_lc, 0, 200000, 192000, 0 },
+        { "audio-96k", "audio-96k", &test_lc, 0, 110000, 96000, 0 },
+        { "audio-32k", "audio-32k", &test_he, 0, 40000, 32000, 0 },
+        { "audio-64k", "audio-64k", &test_lc, 0, 70000, 64000, 0 }
+    };
+
+    live_writer_init(&w, text, sizeof(text) - 1);
+    ok = live_m3u8_multivariant(&w, video, 5, audio, 4) == LIVE_OK;
+    *w.pos = '\0';
+
+    test_is(ok ? text : "",
+            "#EXTM3U\n"
+            "#EXT-X-VERSION:6\n"
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio\","
+            "DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\","
+            "URI=\"audio/playlist.m3u8\"\n"
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio-96k\",NAME=\"Audio\","
+            "DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\","
+            "URI=\"audio-96k/playlist.m3u8\"\n"
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio-32k\",NAME=\"Audio\","
+            "DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"1\","
+            "URI=\"audio-32k/playlist.m3u8\"\n"
+            "#EXT-X-STREAM-INF:BANDWIDTH=4200000,AVERAGE-BANDWIDTH=3692000,"
+            "CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,"
+            "FRAME-RATE=30.000,CLOSED-CAPTIONS=NONE,AUDIO=\"audio\"\n"
+            "source/playlist.m3u8\n"
+            "#EXT-X-STREAM-INF:BANDWIDTH=1610000,AVERAGE-BANDWIDTH=1296000,"
+            "CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,"
+            "FRAME-RATE=30.000,CLOSED-CAPTIONS=NONE,AUDIO=\"audio-96k\"\n"
+            "480p/playlist.m3u8\n"
+            "#EXT-X-STREAM-INF:BANDWIDTH=340000,AVERAGE-BANDWIDTH=282000,"
+            "CODECS=\"avc1.4d4015,mp4a.40.5\",RESOLUTION=426x240,"
+            "FRAME-RATE=15.000,CLOSED-CAPTIONS=NONE,AUDIO=\"audio-32k\"\n"
+            "240p/playlist.m3u8\n"
+            "#EXT-X-STREAM-INF:BANDWIDTH=200000,CODECS=\"avc1.4d4015\","
+            "RESOLUTION=426x240,FRAME-RATE=15.000,CLOSED-CAPTIONS=NONE\n"
+            "mute/playlist.m3u8\n"
+            "#EXT-X-STREAM-INF:BANDWIDTH=100000,AVERAGE-BANDWIDTH=90000,"
+            "CODECS=\"avc1.4d4015\",RESOLUTION=426x240,FRAME-RATE=15.000,"
+            "CLOSED-CAPTIONS=NONE\n"
+            "lost/playlist.m3u8\n",
+            "a group for each kind of audio, counted by its own variants; "
+            "one that nobody plays with is not named, HLS-35 HLS-37 HLS-44");
+}
+
+
+/* audio that is a variant of its own, with and without pictures */
+static void
+test_multivariant_alone(void)
+{
+    int            ok;
+    char           text[2048];
+    live_writer_t  w;
+
+    live_m3u8_rendition_t  video[] = {
+        { "source", "audio", &test_avc, 30, 4000000, 3500000, 0 }
+    };
+    live_m3u8_rendition_t  audio[] = {
+        { "audio", "audio", &test_lc, 0, 200000, 192000, 0 },
+        { "audio-64k", "audio-64k", &test_he, 0, 70000, 64000, 1 }
+    };
+
+    live_writer_init(&w, text, sizeof(text) - 1);
+    ok = live_m3u8_multivariant(&w, video, 1, audio, 2) == LIVE_OK;
+    *w.pos = '\0';
+
+    test_is(ok ? text : "",
+            "#EXTM3U\n"
+            "#EXT-X-VERSION:6\n"
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio\","
+            "DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\","
+            "URI=\"audio/playlist.m3u8\"\n"
+            "#EXT-X-STREAM-INF:BANDWIDTH=4200000,AVERAGE-BANDWIDTH=3692000,"
+            "CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,"
+            "FRAME-RATE=30.000,CLOSED-CAPTIONS=NONE,AUDIO=\"audio\"\n"
+            "source/playlist.m3u8\n"
+            "#EXT-X-STREAM-INF:BANDWIDTH=70000,AVERAGE-BANDWIDTH=64000,"
+            "CODECS=\"mp4a.40.5\"\n"
+            "audio-64k/playlist.m3u8\n", "an audio-only rung is the last");
+
+    audio[1].group = "audio";
+
+    live_writer_init(&w, text, sizeof(text) - 1);
+    ok = live_m3u8_multivariant(&w, video, 1, audio, 2) == LIVE_OK;
+    *w.pos = '\0';
+
+    tap_ok(ok && strstr(text, "GROUP-ID=\"audio\",NAME=\"Audio 2\"")
+           && strstr(text, "BANDWIDTH=70000") && test_count(text, "INF:") == 2,
+           "one that video plays with as well is both");
+
+    live_writer_init(&w, text, sizeof(text) - 1);
+    ok = live_m3u8_multivariant(&w, NULL, 0, audio, 2) == LIVE_OK;
+    *w.pos = '\0';
+
+    tap_ok(ok && test_count(text, "INF:") == 2
+           && test_count(text, "MEDIA:") == 0
+           && strstr(text, "\naudio/") < strstr(text, "\naudio-64k/"),
+           "without video each is a variant once, in order");
+
+    audio[1].bandwidth = 0;
+    live_writer_init(&w, text, sizeof(text) - 1);
+    tap_ok(live_m3u8_multivariant(&w, video, 1, audio, 2) == LIVE_ERROR,
+           "nor is audio without a bandwidth published, HLS-36");
 }

@@ -21,6 +21,7 @@ static void test_gaps(void);
 static void test_periods(void);
 static void test_audio(void);
 static void test_ladder(void);
+static void test_sets(void);
 static void test_units(void);
 static void test_rates(void);
 static void test_delays(void);
@@ -81,6 +82,7 @@ main(void)
     test_periods();
     test_audio();
     test_ladder();
+    test_sets();
     test_units();
     test_rates();
     test_delays();
@@ -352,11 +354,26 @@ test_ladder(void)
     live_mpd_track_t     t[] = { test_tracks[0], test_tracks[0] };
     live_mpd_period_t    p = { 1, 5, 0, 0, t, 2 };
 
+    static const live_codec_info_t  small = {
+        .codec = LIVE_CODEC_H264, .media = LIVE_MEDIA_VIDEO,
+        .timescale = 90000, .width = 854, .height = 480,
+        .codecs = "avc1.4d401e"
+    };
+
     t[1].name = "480p";
+    t[1].info = &small;
+    t[1].fps = 30;
     mpd = test_mpd(&p, 1);
     test_render(&mpd, "ladder");
 
     test_count("AdaptationSet", 1, "one set, DASH-19");
+    test_is("AdaptationSet", "segmentAlignment", "true", "DASH-16");
+    test_is("AdaptationSet", "maxWidth", "1280", "of the largest");
+    test_is("AdaptationSet", "maxHeight", "720", "of the largest");
+    test_is("AdaptationSet", "maxFrameRate", "30", "of the fastest");
+    test_is("AdaptationSet", "bitstreamSwitching", NULL,
+            "each has its init segment");
+    test_is("Representation:2", "width", "854", "DASH-17");
     test_count("Representation", 2, "of two");
     test_count("SegmentTemplate", 1, "that share what is the same, DASH-40");
     test_is("Representation:2", "id", "480p", "DASH-17");
@@ -371,6 +388,73 @@ test_ladder(void)
     test_is("Representation:2/SegmentTemplate", "initialization",
             "$RepresentationID$/init-k3f9-1.mp4", "each its own");
     test_count("SegmentTemplate", 2, "no third one");
+}
+
+
+/* what is of another kind is a set of its own, wherever it stands */
+static void
+test_sets(void)
+{
+    static const live_codec_info_t  other = {
+        .codec = LIVE_CODEC_NONE, .media = LIVE_MEDIA_VIDEO,
+        .timescale = 90000, .width = 1280, .height = 720,
+        .codecs = "xvid"
+    };
+    static const live_codec_info_t  mono = {
+        .codec = LIVE_CODEC_AAC, .media = LIVE_MEDIA_AUDIO,
+        .timescale = 48000, .sample_rate = 48000, .channels = 1,
+        .frame_samples = 1024, .codecs = "mp4a.40.2"
+    };
+    static const live_m3u8_segment_t  slow[] = {
+        { 7, 96000, 48128, 1, TEST_I, 24000 },
+    };
+
+    live_mpd_t         mpd;
+    live_mpd_track_t   t[] = {
+        { "source", &test_video, 30, 3200000, test_v, 3 },
+        { "audio", &test_aac, 0, 130000, test_a, 3 },
+        { "480p", &other, 30, 900000, test_v, 3 },
+        { "audio-32k", &mono, 0, 40000, test_a, 3 },
+        { "240p", &test_video, 15, 300000, test_v, 3 },
+        { "audio-16k", &mono, 0, 20000, slow, 1 },
+        { "audio-96k", &test_aac, 0, 100000, test_a, 3 },
+        { "none", &test_video, 15, 1, NULL, 0 },
+    };
+    live_mpd_period_t  p = { 1, 7, 4000000, 2000000, t, 8 };
+
+    mpd = test_mpd(&p, 1);
+    mpd.part_target = 500;
+    test_render(&mpd, "several sets");
+
+    test_count("AdaptationSet", 5, "two of video, three of audio, DASH-19");
+    test_count("Representation", 7, "none without a segment");
+    test_count("SegmentTemplate", 5, "one of each set, DASH-40");
+    test_count("ProducerReferenceTime", 5, "one of each set, DASH-43");
+    test_is("AdaptationSet/Representation", "id", "source", "as given");
+    test_is("AdaptationSet/Representation:2", "id", "240p", "its own kind");
+    test_is("AdaptationSet/SupplementalProperty", "value", "3",
+            "another codec of the same pictures");
+    test_is("AdaptationSet:2", "id", "3", "DASH-16");
+    test_is("AdaptationSet:2", "maxWidth", NULL, "one alone needs none");
+    test_is("AdaptationSet:2/SupplementalProperty", "value", "1",
+            "and back");
+    test_is("AdaptationSet:2/Representation", "id", "480p", "another codec");
+    test_is("AdaptationSet:3", "id", "2", "DASH-16");
+    test_is("AdaptationSet:3/SupplementalProperty", "value", NULL,
+            "not of audio: the user hears it");
+    test_is("AdaptationSet:3/Representation", "id", "audio", "as given");
+    test_is("AdaptationSet:3/Representation:2", "id", "audio-96k",
+            "its own kind");
+    test_is("AdaptationSet:4", "id", "4", "DASH-16");
+    test_is("AdaptationSet:4/Representation", "id", "audio-32k",
+            "other channels");
+    test_is("AdaptationSet:4/ProducerReferenceTime", "presentationTime",
+            "192000", "in its units");
+    test_is("AdaptationSet:5", "id", "6", "DASH-16");
+    test_is("AdaptationSet:5/Representation", "id", "audio-16k",
+            "another timescale");
+    test_is("AdaptationSet:5/ProducerReferenceTime", "presentationTime",
+            "96000", "in its units");
 }
 
 
@@ -542,7 +626,7 @@ test_bounds(void)
     live_writer_t         w;
     live_mpd_track_t      t[4];
     live_mpd_period_t     p[4];
-    live_codec_info_t     video, audio;
+    live_codec_info_t     video, audio, others[2];
     live_m3u8_segment_t  *segs;
 
     segs = calloc(TEST_MANY, sizeof(live_m3u8_segment_t));
@@ -568,6 +652,11 @@ test_bounds(void)
     audio = test_aac;
     audio.sample_rate = UINT32_MAX;
     memset(audio.codecs, '&', sizeof(audio.codecs) - 1);
+
+    others[0] = video;
+    others[0].codec = LIVE_CODEC_NONE;
+    others[1] = audio;
+    others[1].channels = 8;
 
     for (i = 0; i < 4; i++) {
         t[i] = (live_mpd_track_t) {
@@ -604,6 +693,16 @@ test_bounds(void)
     rc = live_mpd(&w, &mpd);
     full = live_writer_len(&w);
     tap_ok(rc == LIVE_OK, "the widest fits: %zu of %zu", full, size);
+    free(buf);
+
+    t[1].info = &others[0];
+    t[3].info = &others[1];
+    size = live_mpd_size(&mpd);
+    buf = malloc(size);
+    live_writer_init(&w, buf, buf ? size : 0);
+    rc = live_mpd(&w, &mpd);
+    full = live_writer_len(&w);
+    tap_ok(rc == LIVE_OK, "so does a set for each: %zu of %zu", full, size);
     free(buf);
 
     mpd = test_mpd(p, 1);
