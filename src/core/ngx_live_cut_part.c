@@ -160,25 +160,25 @@ ngx_live_cut_doubt(ngx_live_publication_t *pub, ngx_live_writer_t *w)
 
 /*
  * Ticks that a part may last.  The clocks of encoders are not exact: what a
- * frame is longer than nominal must not cost a part its last frame.
+ * frame is longer than nominal must not cost a part its last frame.  What is
+ * longer by a thousandth is another rate (30000/1001).
  */
 
 static int64_t
 ngx_live_cut_most(ngx_live_writer_t *w)
 {
-    uint32_t               ms;
+    int64_t                most;
     ngx_live_stream_sh_t  *st;
 
     st = w->pub->st;
-    ms = st->part;
 
-    if (st->part_target) {
-        ms = (w->media == LIVE_MEDIA_AUDIO)
-                 ? st->part_target
-                 : ngx_min(ms + NGX_LIVE_CUT_DRIFT, st->part_target);
+    if (w->media == LIVE_MEDIA_AUDIO && st->part_target) {
+        return (int64_t) st->part_target * w->info.timescale / 1000;
     }
 
-    return (int64_t) ms * w->info.timescale / 1000;
+    most = (int64_t) st->part * w->info.timescale / 1000;
+
+    return st->part_target > st->part ? most + most / 2048 : most;
 }
 
 
