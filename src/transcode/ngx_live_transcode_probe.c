@@ -16,6 +16,7 @@ static void ngx_live_probe_sort(ngx_live_transcoder_t *tc);
 static void ngx_live_probe_sounds(ngx_live_transcoder_t *tc);
 static ngx_uint_t ngx_live_probe_sound(ngx_live_transcoder_t *tc,
     live_rung_t *conf);
+static void ngx_live_probe_picture(ngx_live_rung_t *r);
 static void ngx_live_probe_output(ngx_live_output_t *o);
 static void ngx_live_probe_source(ngx_live_transcoder_t *tc,
     live_rung_source_t *source);
@@ -267,21 +268,32 @@ ngx_live_transcode_probe_run(ngx_live_stage_t *s)
     ngx_live_transcoder_t  *tc = s->data;
 
     for (i = 0; i < tc->nrungs; i++) {
-        tc->rungs[i].out.picture = tc->rungs[i].source;
-        tc->rungs[i].out.picture.width = tc->rungs[i].width;
-        tc->rungs[i].out.picture.height = tc->rungs[i].height;
-        tc->rungs[i].out.picture.sar_num = 1;
-        tc->rungs[i].out.picture.sar_den = 1;
-        tc->rungs[i].out.picture.fps =
-                         tc->rungs[i].source.fps
-                         / live_rung_divisor(tc->rungs[i].out.conf,
-                                             &tc->rungs[i].source);
-
+        ngx_live_probe_picture(&tc->rungs[i]);
         ngx_live_probe_output(&tc->rungs[i].out);
     }
 
     for (i = 0; i < tc->nsounds; i++) {
         ngx_live_probe_output(&tc->sounds[i]);
+    }
+}
+
+
+/* What its scaler will give, so that the codec record is the same later. */
+
+static void
+ngx_live_probe_picture(ngx_live_rung_t *r)
+{
+    const char     *reason;
+    live_scaler_t  *scaler;
+
+    r->divisor = live_rung_divisor(r->out.conf, &r->source);
+
+    scaler = live_scaler_create(r->out.conf, &r->source, r->width, r->height,
+                                r->divisor, &reason);
+
+    if (scaler) {
+        live_scaler_target(scaler, &r->out.picture);
+        live_scaler_free(scaler);
     }
 }
 
