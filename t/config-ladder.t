@@ -129,6 +129,11 @@ good_rung('720p video=2m fps=50 tune=film+fastdecode');
 good_rung('2x2 size=2x2 video=10k');
 good_rung('tall size=720x-2 video=2m');
 good_rung('240p codec=h264_nvenc preset=p4');
+good_rung('1080p codec=hevc_nvenc');
+good_rung('1080p codec=libx265 options=rc-lookahead=5:no-sao=1');
+good_rung('720p codec=libsvtav1 crf=35 options=tune=0');
+good_rung('720p codec=libaom-av1 options=cpu-used=7:enable-cdef=0');
+good_rung('720p codec=libvpx-vp9 options=cpu-used=6');
 good_rung('240p threads=64');
 good_rung('sound audio_only audio=48k');
 good_rung('untouched audio_only');
@@ -234,12 +239,19 @@ my $option = 'the encoder refuses an option: Error parsing option';
 bad_rung('720p codec=nosuch', 'rendition "720p", codec "nosuch": libavcodec '
                               . 'has no encoder of this name');
 bad_rung('720p codec=mpeg4', 'rendition "720p", codec "mpeg4": the encoder is '
-                             . 'not one of H\.264');
+                             . 'none of H\.264, HEVC, AV1 and VP9');
 bad_rung('720p codec=h264_vaapi', 'rendition "720p", codec "h264_vaapi": the '
                                   . 'encoder takes no pictures of the main '
                                   . 'memory');
-bad_rung('720p codec=hevc_nvenc', 'rendition "720p", codec "hevc_nvenc": the '
-                                  . 'encoder is not one of H\.264');
+bad_rung('720p codec=vp9_vaapi', 'rendition "720p", codec "vp9_vaapi": the '
+                                 . 'encoder takes no pictures of the main '
+                                 . 'memory');
+bad_rung('720p codec=libvpx-vp9 preset=fast',
+         'rendition "720p", codec "libvpx-vp9": the encoder has no presets, '
+         . 'only options');
+bad_rung('720p codec=libsvtav1',
+         qr/rendition "720p", codec "libsvtav1": the encoder begins segments /
+         . 'with key frames only where crf is set; .*');
 
 bad_rung('720p preset=slowest', qr/rendition "720p", codec "libx264": $refuses/
                                 . ': Error setting preset.* slowest/.*');

@@ -33,7 +33,10 @@ typedef enum {
 typedef enum {
     LIVE_CODEC_NONE = 0,
     LIVE_CODEC_H264,
-    LIVE_CODEC_AAC
+    LIVE_CODEC_AAC,
+    LIVE_CODEC_HEVC,
+    LIVE_CODEC_AV1,
+    LIVE_CODEC_VP9
 } live_codec_e;
 
 
@@ -69,14 +72,14 @@ typedef struct {
     uint32_t      sar_den;
     uint32_t      fps_num;            /* 0 when the bit stream does not say */
     uint32_t      fps_den;
-    uint32_t      nal_length_size;    /* 1, 2 or 4 */
+    uint32_t      nal_length_size;    /* 1, 2 or 4; AV1 and VP9: 0 */
 
     /* audio */
     uint32_t      sample_rate;        /* output rate (after SBR) */
     uint32_t      channels;
     uint32_t      frame_samples;      /* ticks of timescale in a frame */
 
-    char          codecs[32];         /* RFC 6381, NUL-terminated */
+    char          codecs[48];         /* RFC 6381, NUL-terminated */
 } live_codec_info_t;
 
 

@@ -123,6 +123,7 @@ ngx_live_try_video(const live_rung_t *r)
 static const char *
 ngx_live_try_software(const live_rung_t *r)
 {
+    int                  rc;
     uint32_t             width, height;
     const char          *reason;
     live_rung_t          rung;
@@ -153,7 +154,13 @@ ngx_live_try_software(const live_rung_t *r)
         return reason;
     }
 
+    rc = live_encoder_try(e, &reason);
+
     live_encoder_free(e);
+
+    if (rc != LIVE_OK) {
+        return reason;
+    }
 
     return ngx_live_try->option ? "the encoder refuses an option" : NULL;
 }
@@ -164,8 +171,16 @@ ngx_live_try_hardware(const AVCodec *codec)
 {
     const enum AVPixelFormat  *f;
 
-    if (codec->id != AV_CODEC_ID_H264) {
-        return "the encoder is not one of H.264";
+    switch (codec->id) {
+
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_HEVC:
+    case AV_CODEC_ID_AV1:
+    case AV_CODEC_ID_VP9:
+        break;
+
+    default:
+        return "the encoder is none of H.264, HEVC, AV1 and VP9";
     }
 
     /* without a list, what it takes is known by its device alone */

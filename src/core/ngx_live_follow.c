@@ -14,8 +14,10 @@
 
 static ngx_int_t ngx_live_follow_segment(ngx_live_writer_t *w, int64_t dts,
     ngx_uint_t key);
-static void ngx_live_follow_fill(ngx_live_writer_t *w, uint64_t msn);
+static void ngx_live_follow_fill(ngx_live_writer_t *w, uint64_t msn,
+    int64_t dts);
 static ngx_int_t ngx_live_follow_full(ngx_live_writer_t *w, int64_t next);
+static int64_t ngx_live_follow_part_end(ngx_live_writer_t *w);
 static ngx_int_t ngx_live_follow_cut(ngx_live_writer_t *w, int64_t end);
 static void ngx_live_follow_drop(ngx_live_writer_t *w);
 
@@ -158,13 +160,58 @@ ngx_live_follow_packet(ngx_live_writer_t *w, const live_sample_t *s,
         return NGX_ERROR;
     }
 
-    /* the source has told where its part ends: the next packet need not come */
+    /* the source has told where its part ends: the next packet need not come,
+     * but where frames are irregular nobody knows what this one lasts */
+
+    if (w->media == LIVE_MEDIA_VIDEO && w->nends
+        && !live_track_clock_steady(&w->clock))
+    {
+        return w->nsamples < w->capacity ? NGX_OK
+                                         : ngx_live_follow_cut(w, w->end);
+    }
 
     if (ngx_live_follow_full(w, w->end)) {
-        return ngx_live_follow_cut(w, w->end);
+        return ngx_live_follow_cut(w, ngx_live_follow_part_end(w));
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Where the part ends that has all its samples.  What the last of them lasts
+ * is an estimate, where frames are irregular a poor one; the source knows.
+ * Only a rung of fewer frames may have none where a part of the source ends,
+ * but it has one where a segment does.
+ */
+
+static int64_t
+ngx_live_follow_part_end(ngx_live_writer_t *w)
+{
+    int64_t             end, frame, other;
+    ngx_live_writer_t  *source;
+
+    source = &w->pub->writers[LIVE_MEDIA_VIDEO];
+
+    if (w->media != LIVE_MEDIA_VIDEO || w->nends == 0) {
+        return w->end;
+    }
+
+    end = live_us_to_ticks(w->ends[0], w->info.timescale);
+    frame = live_track_clock_duration(&w->clock);
+    other = live_track_clock_duration(&source->clock);
+
+    if (end <= w->samples[w->nsamples - 1].dts || end > w->end + frame) {
+        return w->end;
+    }
+
+    if ((w->nboundaries && w->boundaries[0].us == w->ends[0])
+        || frame < other + other / 2)
+    {
+        return end;
+    }
+
+    return w->end;
 }
 
 
@@ -200,7 +247,7 @@ ngx_live_follow_segment(ngx_live_writer_t *w, int64_t dts, ngx_uint_t key)
     }
 
     if (!w->open) {
-        ngx_live_follow_fill(w, w->boundaries[0].msn);
+        ngx_live_follow_fill(w, w->boundaries[0].msn, dts);
     }
 
     return ngx_live_cut_queued(w, us, dts);
@@ -210,15 +257,35 @@ ngx_live_follow_segment(ngx_live_writer_t *w, int64_t dts, ngx_uint_t key)
 /* Its list goes on where it had been interrupted. */
 
 static void
-ngx_live_follow_fill(ngx_live_writer_t *w, uint64_t msn)
+ngx_live_follow_fill(ngx_live_writer_t *w, uint64_t msn, int64_t dts)
 {
-    ngx_live_track_sh_t  *t;
+    int64_t                 end;
+    uint64_t                head;
+    ngx_live_track_sh_t    *t;
+    ngx_live_segment_sh_t  *seg;
 
     t = w->sh;
+    head = t->segments.head;
 
     while (t->segments.head > t->segments.tail && t->segments.head < msn) {
         ngx_live_publish_gap(w->pub->st, t);
         (void) ngx_live_upkeep_track(w->pub->zone, w->pub->st, t);
+    }
+
+    if (t->segments.head == head) {
+        return;
+    }
+
+    /* sound begins with its first frame behind the boundary (HLS-21) */
+
+    seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t,
+                        t->segments.head - 1);
+    end = seg->start + seg->duration;
+
+    if (seg->timescale == w->info.timescale && dts > end
+        && dts - end < 2 * (int64_t) live_track_clock_duration(&w->clock))
+    {
+        seg->duration = dts - seg->start;
     }
 }
 
@@ -229,7 +296,7 @@ static ngx_int_t
 ngx_live_follow_full(ngx_live_writer_t *w, int64_t next)
 {
     uint32_t  ms;
-    int64_t   first, end, frame, near;
+    int64_t   first, end, frame, near, most;
 
     first = w->samples[0].dts;
     frame = live_track_clock_duration(&w->clock);
@@ -251,10 +318,20 @@ ngx_live_follow_full(ngx_live_writer_t *w, int64_t next)
         return 1;
     }
 
-    ms = ngx_max(w->pub->st->part, w->pub->st->part_target);
+    if (w->nsamples >= w->capacity) {
+        return 1;
+    }
 
-    return next + frame - first > (int64_t) ms * w->info.timescale / 1000
-           || w->nsamples >= w->capacity;
+    ms = ngx_max(w->pub->st->part, w->pub->st->part_target);
+    most = (int64_t) ms * w->info.timescale / 1000;
+
+    /* parts of the source keep to that */
+
+    if (w->media == LIVE_MEDIA_VIDEO && w->nends && end - first <= most) {
+        return 0;
+    }
+
+    return next + frame - first > most;
 }
 
 

@@ -322,11 +322,22 @@ ngx_live_publish_gap(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
         like = ngx_live_slot(&other->segments, ngx_live_segment_sh_t,
                              t->segments.head);
 
+        if (like->flags & LIVE_SEGMENT_DISCONTINUITY) {
+
+            /* time may go on later, and what follows is of the new init */
+
+            seg->flags |= LIVE_SEGMENT_DISCONTINUITY;
+            seg->init = t->init;
+            seg->timescale = t->info.timescale;
+            seg->start = live_us_to_ticks(live_ticks_to_us(like->start,
+                                                           like->timescale),
+                                          seg->timescale);
+        }
+
         seg->duration = live_us_to_ticks(live_ticks_to_us(like->duration,
                                                           like->timescale),
                                          seg->timescale);
         seg->dsn = like->dsn;
-        seg->flags |= like->flags & LIVE_SEGMENT_DISCONTINUITY;
         break;
     }
 

@@ -86,7 +86,7 @@ live_bits_get(live_bits_t *b, unsigned n)
         b->left -= take;
         n -= take;
 
-        v = v << take | (b->byte >> b->left & ((1u << take) - 1));
+        v = v << take | (b->byte >> b->left & ((1ull << take) - 1));
     }
 
     return (uint32_t) v;

@@ -14,11 +14,15 @@
  */
 #define LIVE_CMAF_MOVFLAGS  "empty_moov+cmaf+frag_custom"
 
+#define LIVE_CMAF_VPCC      8           /* bytes of VP9's record */
+
 
 static int live_cmaf_mux_header(AVFormatContext *ctx,
     const live_codec_info_t *info, const uint8_t *config, size_t config_len,
     const char **reason);
 static int live_cmaf_set_params(AVCodecParameters *par,
+    const live_codec_info_t *info, const uint8_t *config, size_t config_len);
+static void live_cmaf_set_codec(AVCodecParameters *par,
     const live_codec_info_t *info, const uint8_t *config, size_t config_len);
 static void live_cmaf_set_channels(AVCodecParameters *par,
     uint32_t channels);
@@ -123,8 +127,7 @@ live_cmaf_set_params(AVCodecParameters *par, const live_codec_info_t *info,
     const uint8_t *config, size_t config_len)
 {
     if (info->media == LIVE_MEDIA_VIDEO) {
-        par->codec_type = AVMEDIA_TYPE_VIDEO;
-        par->codec_id = AV_CODEC_ID_H264;
+        live_cmaf_set_codec(par, info, config, config_len);
         par->width = info->width;
         par->height = info->height;
 
@@ -154,6 +157,48 @@ live_cmaf_set_params(AVCodecParameters *par, const live_codec_info_t *info,
     par->extradata_size = (int) config_len;
 
     return LIVE_OK;
+}
+
+
+/*
+ * Samples of HEVC are without parameter sets: hvc1.  For VP9 libavformat does
+ * not take the record, but what is in it.
+ */
+static void
+live_cmaf_set_codec(AVCodecParameters *par, const live_codec_info_t *info,
+    const uint8_t *config, size_t config_len)
+{
+    par->codec_type = AVMEDIA_TYPE_VIDEO;
+
+    switch (info->codec) {
+
+    case LIVE_CODEC_HEVC:
+        par->codec_id = AV_CODEC_ID_HEVC;
+        par->codec_tag = MKTAG('h', 'v', 'c', '1');
+        break;
+
+    case LIVE_CODEC_AV1:
+        par->codec_id = AV_CODEC_ID_AV1;
+        break;
+
+    case LIVE_CODEC_VP9:
+        par->codec_id = AV_CODEC_ID_VP9;
+
+        if (config_len >= LIVE_CMAF_VPCC) {
+            par->profile = config[0];
+            par->level = config[1];
+            par->format = AV_PIX_FMT_YUV420P;
+            par->color_range = AVCOL_RANGE_MPEG;
+            par->color_primaries = config[3];
+            par->color_trc = config[4];
+            par->color_space = config[5];
+        }
+
+        break;
+
+    default:
+        par->codec_id = AV_CODEC_ID_H264;
+    }
 }
 
 

@@ -18,6 +18,24 @@
 int live_avc_parse_config(live_codec_info_t *info, const uint8_t *data,
     size_t len, const char **reason);
 
+/*
+ * Reads an HEVCDecoderConfigurationRecord (ISO 14496-15 8.3.3.1) and the first
+ * SPS in it; nothing of the VUI, so that the sample aspect ratio and the frame
+ * rate stay unknown.
+ */
+int live_hevc_parse_config(live_codec_info_t *info, const uint8_t *data,
+    size_t len, const char **reason);
+
+/* Reads an AV1CodecConfigurationRecord (AV1-ISOBMFF 2.3.3) and the sequence
+ * header in it, which has to be there. */
+int live_av1_parse_config(live_codec_info_t *info, const uint8_t *data,
+    size_t len, const char **reason);
+
+/* Reads a VPCodecConfigurationRecord, without the header of a full box (VP
+ * Codec ISO Media File Format Binding).  It says nothing of a size. */
+int live_vp9_parse_config(live_codec_info_t *info, const uint8_t *data,
+    size_t len, const char **reason);
+
 /* Reads an AudioSpecificConfig (ISO 14496-3 1.6.2.1; CMAF-37, HLS-42). */
 int live_aac_parse_config(live_codec_info_t *info, const uint8_t *data,
     size_t len, const char **reason);

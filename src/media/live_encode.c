@@ -19,9 +19,12 @@ live_encoder_alloc(size_t size, const char *name, enum AVCodecID id,
         return NULL;
     }
 
-    if (codec->id != id) {
-        *reason = id == AV_CODEC_ID_H264 ? "the encoder is not one of H.264"
-                                         : "the encoder is not one of AAC";
+    if (id == AV_CODEC_ID_NONE ? live_encode_kind(codec->id) == NULL
+                               : codec->id != id)
+    {
+        *reason = id == AV_CODEC_ID_NONE
+                  ? "the encoder is none of H.264, HEVC, AV1 and VP9"
+                  : "the encoder is not one of AAC";
         return NULL;
     }
 

@@ -8,6 +8,7 @@
 #define _LIVE_ENCODE_H_INCLUDED_
 
 
+#include "live_buf.h"
 #include "live_transcode.h"
 
 #include <libavcodec/avcodec.h>
@@ -34,7 +35,8 @@ struct live_encoder_s {
 
 /*
  * An encoder's memory, size bytes, with the context of the encoder of
- * libavcodec that has this name and this codec.  NULL with *reason.
+ * libavcodec that has this name and this codec; AV_CODEC_ID_NONE: any that
+ * live_encode_kind() knows.  NULL with *reason.
  */
 live_encoder_t *live_encoder_alloc(size_t size, const char *name,
     enum AVCodecID id, const char **reason);
@@ -51,6 +53,57 @@ int live_encoder_option(live_encoder_t *e, const char *name,
 int live_encoder_run(live_encoder_t *e, AVFrame *frame,
     int (*take)(live_encoder_t *e, live_packet_t **packets),
     live_packet_t **packets);
+
+/*
+ * What is said of a rung by the encoder's own names, and what it takes to have
+ * key frames where they are asked for, and only there.  Behind the rates.
+ * LIVE_ERROR with *reason, static text.
+ */
+int live_encode_options(live_encoder_t *e, const live_rung_t *rung,
+    const char **reason);
+
+/* What may be the matter when libavcodec refuses to open the encoder; static
+ * text. */
+const char *live_encode_refused(const live_rung_t *rung);
+
+/* Before a context is closed: what some encoders need, or they would not
+ * return.  started, ended: the first picture, the end were sent. */
+void live_encode_finish(live_encoder_t *e, int started, int ended);
+
+/* What is made of a codec's extradata and packets. */
+typedef struct {
+    enum AVCodecID  id;
+
+    /* the codec record for an encoder that was opened, of its extradata or
+     * its first packet; LIVE_ERROR: what is needed is not there */
+    int           (*record)(const AVCodecContext *ctx, const uint8_t *data,
+                            size_t len, live_writer_t *w);
+
+    /* what the record says */
+    int           (*parse)(live_codec_info_t *info, const uint8_t *data,
+                           size_t len, const char **reason);
+
+    /* a sample; *key: decoding can begin with it */
+    int           (*sample)(const uint8_t *data, size_t len,
+                            live_writer_t *w, int *key);
+} live_encode_kind_t;
+
+/* NULL: not a codec of ours. */
+const live_encode_kind_t *live_encode_kind(enum AVCodecID id);
+
+/*
+ * Fills e->config and e->info when libavcodec has opened the encoder.
+ * LIVE_AGAIN: it took a picture to know it, the context is of no further use.
+ * LIVE_ERROR with *reason, static text.
+ */
+int live_encode_record(live_encoder_t *e, const char **reason);
+
+/* A grey picture of the encoder's size, YUV420P or NV12; NULL: no memory. */
+AVFrame *live_encode_grey(const AVCodecContext *ctx, int format, int64_t pts);
+
+/* The packet in e->pkt, without dts and duration; not linked yet.  NULL: no
+ * memory, or it is broken. */
+live_packet_t *live_encode_packet(const live_encoder_t *e);
 
 /* A packet with room for size bytes at *data; not linked yet.  NULL: no
  * memory. */

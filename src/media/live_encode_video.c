@@ -1,11 +1,6 @@
-#include "live_annexb.h"
-#include "live_codec.h"
 #include "live_encode.h"
 
-#include <libavutil/opt.h>
 #include <libswscale/swscale.h>
-#include <stdio.h>
-#include <string.h>
 
 
 #define LIVE_ENCODE_FPS    30           /* where none is known */
@@ -16,10 +11,10 @@
 /* key frames come by marks only */
 #define LIVE_ENCODE_GOP    (1 << 30)
 
-/* behind the user's, so that these hold */
-#define LIVE_ENCODE_X264                                                      \
-    "scenecut=0:open-gop=0:keyint=infinite:intra-refresh=0"                   \
-    ":repeat-headers=0:annexb=1:aud=0"
+/* ISO 23091-2: not said */
+#define LIVE_VIDEO_UNSAID  2
+
+#define live_video_color(v)  ((v) ? (v) : LIVE_VIDEO_UNSAID)
 
 
 typedef struct {
@@ -43,15 +38,15 @@ typedef struct {
 } live_video_encoder_t;
 
 
+static int live_video_open(live_encoder_t *e, const live_rung_t *rung,
+    const live_rung_source_t *picture, const char **reason);
+static int live_video_context(live_encoder_t *e, const live_rung_t *rung,
+    const live_rung_source_t *picture, const char **reason);
 static int live_video_settings(live_encoder_t *e, const live_rung_t *rung,
     const live_rung_source_t *picture, const char **reason);
 static void live_video_picture(AVCodecContext *ctx,
     const live_rung_source_t *picture);
 static int live_video_format(AVCodecContext *ctx);
-static int live_video_options(live_encoder_t *e, const live_rung_t *rung,
-    const char **reason);
-static int live_video_x264(live_encoder_t *e, const live_rung_t *rung);
-static int live_video_open(live_video_encoder_t *v, const char **reason);
 static int live_video_encode(live_encoder_t *e, AVFrame *frame,
     live_packet_t **packets, const char **reason);
 static int live_video_prepare(live_video_encoder_t *v, AVFrame *frame);
@@ -69,7 +64,7 @@ live_encoder_create_video(const live_rung_t *rung,
     live_video_encoder_t  *v;
 
     e = live_encoder_alloc(sizeof(live_video_encoder_t), rung->codec,
-                           AV_CODEC_ID_H264, reason);
+                           AV_CODEC_ID_NONE, reason);
     if (e == NULL) {
         return NULL;
     }
@@ -83,14 +78,61 @@ live_encoder_create_video(const live_rung_t *rung,
     v->frame = av_frame_alloc();
 
     if (v->frame == NULL
-        || live_video_settings(e, rung, picture, reason) != LIVE_OK
-        || live_video_open(v, reason) != LIVE_OK)
+        || live_video_open(e, rung, picture, reason) != LIVE_OK)
     {
         live_encoder_free(e);
         return NULL;
     }
 
     return e;
+}
+
+
+/* Where a context was used up to know the record, the next one encodes. */
+static int
+live_video_open(live_encoder_t *e, const live_rung_t *rung,
+    const live_rung_source_t *picture, const char **reason)
+{
+    int             rc;
+    const AVCodec  *codec;
+
+    if (live_video_context(e, rung, picture, reason) != LIVE_OK) {
+        return LIVE_ERROR;
+    }
+
+    rc = live_encode_record(e, reason);
+
+    if (rc != LIVE_AGAIN) {
+        return rc;
+    }
+
+    codec = e->ctx->codec;
+    avcodec_free_context(&e->ctx);
+    e->ctx = avcodec_alloc_context3(codec);
+
+    if (e->ctx == NULL) {
+        *reason = "no memory";
+        return LIVE_ERROR;
+    }
+
+    return live_video_context(e, rung, picture, reason);
+}
+
+
+static int
+live_video_context(live_encoder_t *e, const live_rung_t *rung,
+    const live_rung_source_t *picture, const char **reason)
+{
+    if (live_video_settings(e, rung, picture, reason) != LIVE_OK) {
+        return LIVE_ERROR;
+    }
+
+    if (avcodec_open2(e->ctx, NULL, NULL) < 0) {
+        *reason = live_encode_refused(rung);
+        return LIVE_ERROR;
+    }
+
+    return LIVE_OK;
 }
 
 
@@ -116,7 +158,7 @@ live_video_settings(live_encoder_t *e, const live_rung_t *rung,
     ctx->thread_count = rung->threads ? (int) rung->threads : 1;
     ctx->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_CLOSED_GOP;
 
-    return live_video_options(e, rung, reason);
+    return live_encode_options(e, rung, reason);
 }
 
 
@@ -133,9 +175,11 @@ live_video_picture(AVCodecContext *ctx, const live_rung_source_t *picture)
     ctx->time_base = (AVRational) { 1, LIVE_VIDEO_TIMESCALE };
     ctx->framerate = av_d2q(fps, 60000);
 
-    ctx->color_primaries = picture->primaries;
-    ctx->color_trc = picture->transfer;
-    ctx->colorspace = picture->matrix;
+    /* 0 is RGB to libav; told of that for 4:2:0, libaom aborts */
+
+    ctx->color_primaries = live_video_color(picture->primaries);
+    ctx->color_trc = live_video_color(picture->transfer);
+    ctx->colorspace = live_video_color(picture->matrix);
     ctx->color_range = AVCOL_RANGE_MPEG;
 }
 
@@ -160,103 +204,6 @@ live_video_format(AVCodecContext *ctx)
     }
 
     return ctx->pix_fmt == AV_PIX_FMT_NONE ? LIVE_ERROR : LIVE_OK;
-}
-
-
-static int
-live_video_options(live_encoder_t *e, const live_rung_t *rung,
-    const char **reason)
-{
-    int  x264;
-
-    x264 = (strcmp(rung->codec, "libx264") == 0);
-
-    /* what an encoder calls its wish for IDR pictures, if it does */
-
-    (void) av_opt_set(e->ctx->priv_data, "forced-idr", "1", 0);
-    (void) av_opt_set(e->ctx->priv_data, "forced_idr", "1", 0);
-
-    if (live_encoder_option(e, "preset", rung->preset) != LIVE_OK
-        || live_encoder_option(e, "tune", rung->tune) != LIVE_OK)
-    {
-        *reason = "the encoder has no such preset or tune";
-        return LIVE_ERROR;
-    }
-
-    if (live_encoder_option(e, "profile", rung->profile) != LIVE_OK
-        || live_encoder_option(e, "level", rung->level) != LIVE_OK)
-    {
-        *reason = "the encoder has no such profile or level";
-        return LIVE_ERROR;
-    }
-
-    if (rung->crf >= 0
-        && av_opt_set_double(e->ctx->priv_data, "crf", rung->crf, 0) < 0)
-    {
-        *reason = "the encoder has no crf";
-        return LIVE_ERROR;
-    }
-
-    *reason = "the encoder does not know the options";
-
-    if (x264) {
-        return live_video_x264(e, rung);
-    }
-
-    return rung->options[0] == '\0'
-           || av_set_options_string(e->ctx->priv_data, rung->options, "=", ":")
-              >= 0
-           ? LIVE_OK : LIVE_ERROR;
-}
-
-
-static int
-live_video_x264(live_encoder_t *e, const live_rung_t *rung)
-{
-    char  text[LIVE_RUNG_OPTIONS + sizeof(LIVE_ENCODE_X264)];
-
-    (void) snprintf(text, sizeof(text), "%s%s" LIVE_ENCODE_X264,
-                    rung->options, rung->options[0] ? ":" : "");
-
-    return live_encoder_option(e, "x264-params", text);
-}
-
-
-static int
-live_video_open(live_video_encoder_t *v, const char **reason)
-{
-    live_writer_t    w;
-    live_encoder_t  *e = &v->base;
-
-    if (avcodec_open2(e->ctx, NULL, NULL) < 0) {
-        *reason = "the encoder refuses the settings";
-        return LIVE_ERROR;
-    }
-
-    live_writer_init(&w, e->config, sizeof(e->config));
-
-    if (live_annexb_config(e->ctx->extradata,
-                           (size_t) e->ctx->extradata_size, &w)
-        != LIVE_OK)
-    {
-        *reason = "the encoder does not give its parameter sets";
-        return LIVE_ERROR;
-    }
-
-    e->config_len = live_writer_len(&w);
-
-    if (live_avc_parse_config(&e->info, e->config, e->config_len, reason)
-        != LIVE_OK)
-    {
-        return LIVE_ERROR;
-    }
-
-    /* the bit stream counts in ticks */
-
-    e->info.fps_num = (uint32_t) e->ctx->framerate.num;
-    e->info.fps_den = (uint32_t) e->ctx->framerate.den;
-
-    return LIVE_OK;
 }
 
 
@@ -379,34 +326,13 @@ live_video_nv12(live_video_encoder_t *v)
 static int
 live_video_take(live_encoder_t *e, live_packet_t **packets)
 {
-    int                    idr;
-    uint8_t               *data;
     live_packet_t         *packet;
-    live_writer_t          w;
-    size_t                 size;
     live_video_encoder_t  *v = (live_video_encoder_t *) e;
 
-    /* a start code of 3 bytes becomes a length of 4 */
-
-    size = (size_t) e->pkt->size / 3 * 4 + 4;
-
-    packet = live_packet_alloc(size, &data);
+    packet = live_encode_packet(e);
     if (packet == NULL) {
         return LIVE_ERROR;
     }
-
-    live_writer_init(&w, data, size);
-
-    if (live_annexb_access_unit(e->pkt->data, (size_t) e->pkt->size, &w, &idr)
-        != LIVE_OK)
-    {
-        live_packet_free(packet);
-        return LIVE_ERROR;
-    }
-
-    packet->size = (uint32_t) live_writer_len(&w);
-    packet->pts = e->pkt->pts;
-    packet->key = idr ? 1 : 0;
 
     if (live_video_time(v, packet) != LIVE_OK) {
         live_packet_free(packet);
@@ -456,6 +382,8 @@ static void
 live_video_free(live_encoder_t *e)
 {
     live_video_encoder_t  *v = (live_video_encoder_t *) e;
+
+    live_encode_finish(e, v->started, v->ended);
 
     av_frame_free(&v->frame);
     sws_freeContext(v->sws);

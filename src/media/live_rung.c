@@ -31,6 +31,8 @@ typedef struct {
 } live_rung_builtin_t;
 
 
+static const live_rung_builtin_t *live_rung_builtin(const char *name);
+static int live_rung_is_h264(const live_rung_t *r);
 static void live_rung_upright(const live_rung_source_t *source, double *width,
     double *height);
 static uint32_t live_rung_even(double side, double most);
@@ -50,7 +52,6 @@ static const live_rung_builtin_t  live_rung_builtins[] = {
 void
 live_rung_init(live_rung_t *r, const char *name)
 {
-    size_t                      i, n;
     const live_rung_builtin_t  *b;
 
     memset(r, 0, sizeof(live_rung_t));
@@ -58,29 +59,41 @@ live_rung_init(live_rung_t *r, const char *name)
     (void) snprintf(r->name, sizeof(r->name), "%s", name);
     r->crf = -1;
 
+    b = live_rung_builtin(name);
+
+    if (b) {
+        r->width = -2;
+        r->height = b->height;
+        r->fps = b->fps;
+        r->video_rate = b->video * 1000;
+        r->audio_rate = b->audio * 1000;
+        (void) snprintf(r->profile, sizeof(r->profile), "%s", b->profile);
+    }
+}
+
+
+static const live_rung_builtin_t *
+live_rung_builtin(const char *name)
+{
+    size_t  i, n;
+
     n = sizeof(live_rung_builtins) / sizeof(live_rung_builtins[0]);
 
     for (i = 0; i < n; i++) {
-        b = &live_rung_builtins[i];
-
-        if (strcmp(b->name, name) == 0) {
-            r->width = -2;
-            r->height = b->height;
-            r->fps = b->fps;
-            r->video_rate = b->video * 1000;
-            r->audio_rate = b->audio * 1000;
-            (void) snprintf(r->profile, sizeof(r->profile), "%s",
-                            b->profile);
-            break;
+        if (strcmp(live_rung_builtins[i].name, name) == 0) {
+            return &live_rung_builtins[i];
         }
     }
+
+    return NULL;
 }
 
 
 int
 live_rung_finish(live_rung_t *r, const char **reason)
 {
-    int  video;
+    int                         video;
+    const live_rung_builtin_t  *b;
 
     video = r->width || r->height || r->video_rate || r->crf >= 0;
 
@@ -143,7 +156,23 @@ live_rung_finish(live_rung_t *r, const char **reason)
         strcpy(r->preset, "veryfast");
     }
 
+    /* the profiles of the built-in ladder are those of H.264 */
+
+    b = live_rung_builtin(r->name);
+
+    if (b && !live_rung_is_h264(r) && strcmp(r->profile, b->profile) == 0) {
+        r->profile[0] = '\0';
+    }
+
     return LIVE_OK;
+}
+
+
+/* By its name, as libavcodec is not asked here. */
+static int
+live_rung_is_h264(const live_rung_t *r)
+{
+    return strstr(r->codec, "264") != NULL;
 }
 
 

@@ -38,12 +38,12 @@ typedef struct live_packet_s   live_packet_t;
 
 struct live_packet_s {
     live_packet_t  *next;
-    const uint8_t  *data;           /* NAL units with lengths of 4 bytes */
+    const uint8_t  *data;           /* a sample, as ISO media files have it */
     uint32_t        size;
     int64_t         dts;            /* ticks */
     int64_t         pts;
     uint32_t        duration;       /* 0: follows from the next one's dts */
-    unsigned        key:1;          /* IDR; any of audio */
+    unsigned        key:1;          /* decoding can begin; any of audio */
 };
 
 
@@ -146,13 +146,22 @@ void live_scaler_free(live_scaler_t *s);
 /*
  * Video of the frames that live_scaler_target() describes.  Closed GOPs, no
  * scene cuts; key frames where a frame is marked, and at most gop seconds from
- * one another where the rung says so.  Only encoders of H.264 that take
- * pictures of the main memory (yuv420p or nv12).  Without lookahead
- * (zerolatency) picture->fps is what rate control counts with: where it is too
- * low, rates are exceeded in proportion.  NULL with *reason, static text.
+ * one another where the rung says so.  Only encoders of H.264, HEVC, AV1 and
+ * VP9 that take pictures of the main memory (yuv420p or nv12).  Samples are
+ * those of avc1, hvc1, av01 and vp09: parameter sets of NAL units and temporal
+ * delimiters are not in them.  Without lookahead (zerolatency) picture->fps is
+ * what rate control counts with: where it is too low, rates are exceeded in
+ * proportion.  NULL with *reason, static text.
  */
 live_encoder_t *live_encoder_create_video(const live_rung_t *rung,
     const live_rung_source_t *picture, const char **reason);
+
+/*
+ * Encodes a few pictures with a new encoder of video and ends its stream: what
+ * an encoder cannot do it does not always refuse.  LIVE_ERROR with *reason,
+ * static text: it fails, or does not begin with a key frame where it should.
+ */
+int live_encoder_try(live_encoder_t *e, const char **reason);
 
 /*
  * Audio as decoded (rate and layout of the source, which may change),

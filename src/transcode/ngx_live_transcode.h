@@ -26,6 +26,9 @@
 /* frames whose times tell the frame rate */
 #define NGX_LIVE_RUNG_MEASURE   10
 
+/* us after which the clock of the source knows it */
+#define NGX_LIVE_RUNG_TRUST     1000000
+
 
 typedef struct ngx_live_transcoder_s  ngx_live_transcoder_t;
 
@@ -166,6 +169,9 @@ void ngx_live_transcode_demand(ngx_live_transcoder_t *tc);
 /* The decoder goes on with the codec record that is in use now. */
 void ngx_live_transcode_record(ngx_live_transcoder_t *tc,
     live_media_e media);
+
+/* Frames a second of the source, as they have come; 0: not known yet. */
+double ngx_live_transcode_fps(ngx_live_transcoder_t *tc);
 
 /* A rung begins with the next segment; it is idle. */
 void ngx_live_rung_start(ngx_live_rung_t *r);

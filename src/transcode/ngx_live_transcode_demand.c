@@ -183,11 +183,32 @@ ngx_live_rung_start(ngx_live_rung_t *r)
     r->above = above;
     r->scaling = 1;
     r->odd = 0;
-    r->scale.least = above ? 0 : NGX_LIVE_RUNG_MEASURE;
+    r->scale.least = above || ngx_live_transcode_fps(r->out.tc) > 0
+                     ? 0 : NGX_LIVE_RUNG_MEASURE;
 
     if (above) {
         above->users++;
     }
+}
+
+
+double
+ngx_live_transcode_fps(ngx_live_transcoder_t *tc)
+{
+    ngx_live_writer_t       *w;
+    ngx_live_publication_t  *pub;
+
+    pub = tc->pub;
+    w = &pub->writers[LIVE_MEDIA_VIDEO];
+
+    if (!live_track_clock_steady(&w->clock)
+        || pub->video_us - pub->first_us < NGX_LIVE_RUNG_TRUST)
+    {
+        return 0;
+    }
+
+    return (double) LIVE_VIDEO_TIMESCALE
+           / live_track_clock_duration(&w->clock);
 }
 
 
@@ -314,6 +335,10 @@ ngx_live_output_drained(ngx_live_output_t *o)
         {
             ngx_live_output_fail(o, "it cannot be written");
         }
+
+        /* the level may have fallen meanwhile */
+
+        ngx_live_transcode_level(tc);
 
         return;
     }

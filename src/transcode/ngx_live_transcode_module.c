@@ -99,6 +99,11 @@ ngx_live_transcode_init_process(ngx_cycle_t *cycle)
 
     ngx_live_tap = &ngx_live_transcode_tap;
 
+    /* SVT-AV1 prints its settings to stderr, which is our log, with each
+     * encoder; from here on there may be threads */
+
+    (void) setenv("SVT_LOG", "1", 0);
+
     return NGX_OK;
 }
 

@@ -96,7 +96,9 @@ ngx_live_shed_lag(ngx_live_transcoder_t *tc)
 
     for (i = 0; i < tc->nrungs; i++) {
         r = &tc->rungs[i];
-        n = r->out.encode.in.n;
+
+        /* one that has paused, and drains, is late for nobody else */
+        n = r->out.paused ? 0 : r->out.encode.in.n;
 
         for (a = r; a; a = a->above) {
             n += a->scale.in.n > NGX_LIVE_RUNG_MEASURE ? a->scale.in.n : 0;

@@ -72,8 +72,11 @@ ngx_live_decode_room(ngx_live_transcoder_t *tc)
     for (i = 0; i < tc->nrungs; i++) {
         r = &tc->rungs[i];
 
+        /* what drains gets no more of them */
+
         if (r->scale.in.n > NGX_LIVE_RUNG_SCALE
-            || r->out.encode.in.n > NGX_LIVE_RUNG_ENCODE)
+            || (r->out.state != NGX_LIVE_RUNG_DRAINING
+                && r->out.encode.in.n > NGX_LIVE_RUNG_ENCODE))
         {
             return 0;
         }
@@ -246,6 +249,7 @@ ngx_live_decode_done(ngx_live_stage_t *s)
 static void
 ngx_live_decode_feed(ngx_live_transcoder_t *tc, ngx_live_item_t *item)
 {
+    double            fps;
     ngx_uint_t        i;
     ngx_live_rung_t  *r;
 
@@ -268,6 +272,8 @@ ngx_live_decode_feed(ngx_live_transcoder_t *tc, ngx_live_item_t *item)
 
         if (r->scaler == NULL && !r->scale.busy) {
             r->source = tc->source;
+            fps = ngx_live_transcode_fps(tc);
+            r->source.fps = fps > 0 ? fps : r->source.fps;
         }
 
         ngx_live_rung_feed(r, item->frame);

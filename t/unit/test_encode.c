@@ -265,7 +265,7 @@ test_refused(void)
     live_rung_source_t   s;
 
     static const char  *bad[] = {
-        "codec=nothing", "codec=libx265", "codec=aac", "preset=quick",
+        "codec=nothing", "codec=mpeg4", "codec=aac", "preset=quick",
         "profile=highest", "level=9.9", "codec=h264_vaapi",
     };
 
