@@ -62,6 +62,12 @@ ngx_live_follow_begin(ngx_live_writer_t *w)
 void
 ngx_live_follow_boundary(ngx_live_writer_t *w, ngx_live_boundary_t *b)
 {
+    /* so far behind the source, it goes on behind a gap */
+
+    if (w->open && w->nboundaries == NGX_LIVE_BOUNDARIES) {
+        (void) ngx_live_follow_gap(w, w->boundaries[0].us);
+    }
+
     if (w->nboundaries == NGX_LIVE_BOUNDARIES) {
         ngx_memmove(w->boundaries, w->boundaries + 1,
                     --w->nboundaries * sizeof(ngx_live_boundary_t));
@@ -136,6 +142,14 @@ ngx_live_follow_packet(ngx_live_writer_t *w, const live_sample_t *s,
 
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    /* its segment is a gap by now */
+
+    if (w->media == LIVE_MEDIA_VIDEO && w->nsamples == 0 && w->seg.parts == 0
+        && (dts < w->seg.start || !(s->flags & LIVE_SAMPLE_KEY)))
+    {
+        return NGX_DECLINED;
     }
 
     if (w->nsamples && ngx_live_follow_full(w, dts)
@@ -371,6 +385,12 @@ ngx_live_follow_end(ngx_live_writer_t *w, int64_t end_us)
 
         if (end_us == 0) {
             end_us = live_ticks_to_us(w->end, w->info.timescale);
+
+        } else {
+
+            /* what never came */
+
+            (void) ngx_live_follow_gap(w, end_us);
         }
 
         (void) ngx_live_cut_interrupt(w, end_us);

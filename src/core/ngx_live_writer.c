@@ -603,7 +603,17 @@ ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n, int64_t end)
         /* nothing came: its time is named, its media is not (HLS-22) */
 
         w->seg.flags |= LIVE_SEGMENT_GAP;
-        w->seg.start = ngx_max(w->seg.start, w->end);
+
+        /* no sample makes less than a frame good here (HLS-21) */
+
+        if (w->seg.start < w->end
+            || (!(w->seg.flags & LIVE_SEGMENT_DISCONTINUITY)
+                && w->seg.start - w->end
+                   < (int64_t) live_track_clock_duration(&w->clock)))
+        {
+            w->seg.start = w->end;
+        }
+
         w->seg.duration = end - w->seg.start;
 
         if (w->seg.duration <= 0) {

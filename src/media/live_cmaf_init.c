@@ -16,6 +16,9 @@
 
 #define LIVE_CMAF_VPCC      8           /* bytes of VP9's record */
 
+/* in its third byte, for 4:2:0: chroma samples are at luma samples */
+#define LIVE_CMAF_COLOCATED 0x02
+
 
 static int live_cmaf_mux_header(AVFormatContext *ctx,
     const live_codec_info_t *info, const uint8_t *config, size_t config_len,
@@ -189,6 +192,9 @@ live_cmaf_set_codec(AVCodecParameters *par, const live_codec_info_t *info,
             par->level = config[1];
             par->format = AV_PIX_FMT_YUV420P;
             par->color_range = AVCOL_RANGE_MPEG;
+            par->chroma_location = config[2] & LIVE_CMAF_COLOCATED
+                                   ? AVCHROMA_LOC_TOPLEFT
+                                   : AVCHROMA_LOC_LEFT;
             par->color_primaries = config[3];
             par->color_trc = config[4];
             par->color_space = config[5];

@@ -623,6 +623,73 @@ test_init_video(void)
 }
 
 
+/* Sample entries of 640x360 with square pixels, and the records in them. */
+static void
+test_init_codec(live_codec_e codec, const char *entry, const char *box,
+    const uint8_t *config, size_t len)
+{
+    size_t              size;
+    uint8_t             head[8];
+    const char         *reason;
+    live_writer_t       w;
+    live_codec_info_t   info;
+
+    info = (live_codec_info_t) {
+        .codec = codec,
+        .media = LIVE_MEDIA_VIDEO,
+        .timescale = LIVE_VIDEO_TIMESCALE,
+        .width = 640,
+        .height = 360,
+        .sar_num = 1,
+        .sar_den = 1
+    };
+
+    live_writer_init(&w, buf, MAX_ROOM);
+    tap_ok(live_cmaf_init_segment(&w, &info, config, len, &reason) == LIVE_OK,
+           "init segment of %s", entry);
+
+    size = live_writer_len(&w);
+    check_init(size);
+
+    /* VP9's record is a full box, of version 1 */
+
+    live_writer_init(&w, head, sizeof(head));
+    live_write(&w, box, 4);
+
+    if (codec == LIVE_CODEC_VP9) {
+        live_write_u32(&w, 1 << 24);
+    }
+
+    tap_ok(contains(buf, size, entry, 4)
+           && contains(buf, size, head, live_writer_len(&w))
+           && contains(buf, size, config, len),
+           "%s with the record as it came", box);
+    tap_ok(contains(buf, size, "\x02\x80\x01\x68\0\x48\0\0", 8)
+           && contains(buf, size, "pasp\0\0\0\1\0\0\0\1", 12),
+           "%s: size and square pixels", entry);
+}
+
+
+static void
+test_init_codecs(void)
+{
+    static const uint8_t  hvcc[] = {
+        1, 0x01, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 63, 0xf0, 0, 0xfc, 0xfd,
+        0xf8, 0xf8, 0, 0, 0x0f, 3, 0xa0, 0, 1, 0, 2, 0x40, 0x01, 0xa1, 0, 1,
+        0, 2, 0x42, 0x01, 0xa2, 0, 1, 0, 2, 0x44, 0x01
+    };
+    static const uint8_t  av1c[] = {
+        0x81, 0x01, 0x0c, 0x00, 0x0a, 0x0b, 0x00, 0x00, 0x00, 0x04, 0x3c, 0xfe,
+        0xcc, 0xda, 0xf9, 0x00, 0x40
+    };
+    static const uint8_t  vpcc[] = { 0, 21, 0x80, 1, 1, 1, 0, 0 };
+
+    test_init_codec(LIVE_CODEC_HEVC, "hvc1", "hvcC", hvcc, sizeof(hvcc));
+    test_init_codec(LIVE_CODEC_AV1, "av01", "av1C", av1c, sizeof(av1c));
+    test_init_codec(LIVE_CODEC_VP9, "vp09", "vpcC", vpcc, sizeof(vpcc));
+}
+
+
 static void
 test_init_audio(void)
 {
@@ -679,6 +746,7 @@ main(void)
 
     test_refused();
     test_init_video();
+    test_init_codecs();
     test_init_audio();
 
     return tap_done();
