@@ -143,8 +143,9 @@ struct ngx_live_transcoder_s {
     unsigned                finishing:1;
     unsigned                recovered:1;    /* the last change was one down */
 
-    /* of the loop, read by the decoder's thread */
+    /* of the loop, read by threads */
     ngx_uint_t              skip;       /* pictures that nothing refers to */
+    ngx_uint_t              gone;       /* the publication: encode no more */
 };
 
 

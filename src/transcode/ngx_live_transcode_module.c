@@ -480,6 +480,7 @@ ngx_live_transcode_close(void *tap, ngx_uint_t owned)
     }
 
     tc->pub = NULL;
+    ngx_live_store(&tc->gone, 1);
 
     ngx_live_transcode_release(tc);
 }

@@ -600,6 +600,13 @@ ngx_live_encode_run(ngx_live_stage_t *s)
 
     while ((item = ngx_live_items_take(&s->work)) != NULL) {
 
+        /* nobody waits for it, but a worker that exits does */
+
+        if (ngx_live_load(&o->tc->gone)) {
+            ngx_live_item_free(item);
+            continue;
+        }
+
         reason = NULL;
         packets = NULL;
 

@@ -6,8 +6,8 @@
 #
 #   BENCH_QUICK=1      short windows
 #   BENCH_RUNS=3       turns of each side
-#   BENCH_CASES="..."  some of: ingest segment playlist ll ll-streams (docs stay
-#                      as they are)
+#   BENCH_CASES="..."  some of: ingest segment playlist ll ll-streams ladder
+#                      (docs stay as they are)
 #   BENCH_STREAMS="50 200"
 #   BENCH_PLAYERS="1 100 500 1000 5000"
 #   TEST_LIVE_SO=FILE  the module, if not build/ngx_live_module.so
@@ -19,12 +19,13 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$ROOT/t/bench/lib.sh"
 . "$ROOT/t/bench/conf.sh"
 . "$ROOT/t/bench/ll.sh"
+. "$ROOT/t/bench/ladder.sh"
 . "$ROOT/t/bench/table.sh"
 
 SO=${TEST_LIVE_SO:-${BUILD_DIR:-$ROOT/build}/ngx_live_module.so}
 SO=$(realpath -m "$SO")
 RUNS=${BENCH_RUNS:-3}
-ALL_CASES="ingest segment playlist ll ll-streams"
+ALL_CASES="ingest segment playlist ll ll-streams ladder"
 CASES=${BENCH_CASES:-$ALL_CASES}
 STREAMS=${BENCH_STREAMS:-50 200}
 SEGMENT=2

@@ -43,6 +43,7 @@ report_text() {
     esac
 
     case " $CASES " in *" ll"*) ll_text ;; esac
+    case " $CASES " in *" ladder "*) ladder_text ;; esac
 }
 
 
@@ -127,7 +128,7 @@ row() {
 
     ratio=$(ratios "$4" "$5" "$6" | spread 3)
 
-    [ -z "$8" ] || met=$(echo "${ratio%% *} $8" | awk '
+    [ -z "$8" ] || [ "$ratio" = - ] || met=$(echo "${ratio%% *} $8" | awk '
         { ok = $2 == "<=" ? $1 <= $3 : $1 >= $3; print ok ? "yes" : "no" }')
 
     echo "| $1 | $2 | $(values "$4" "$5" | spread "$3") | $7" \
