@@ -91,14 +91,16 @@ good('live{} with a zone alone', with_live('zone 8m;'));
 good('every setting in live{}', with_live(<<'EOT'));
 zone 1g; segment 4s max=12s; part 500ms; window 60s; resume 60s;
 publish_timeout 10s;
-publish_stall 2s; max_message 16m; rendition source copy;
+publish_stall 2s; publish_conflict stalled; backup off;
+max_message 16m; rendition source copy;
 transcode on_demand; transcode_idle 30s; transcode_threads 1;
 EOT
 good('every setting in an application', with_live(<<'EOT'));
 zone 64m;
 application live {
     segment 500ms; part 100ms; window 1500ms; resume 0; publish_timeout 1s;
-    publish_stall 500ms; max_message 4k; rendition source copy;
+    publish_stall 500ms; publish_conflict refuse; backup on;
+    max_message 4k; rendition source copy;
     rendition 720p fps=25; transcode always; transcode_idle 1h;
     transcode_threads 16;
 }
@@ -219,6 +221,29 @@ for my $name (qw/ part window resume publish_timeout publish_stall /) {
     bad("$name twice", with_live("zone 8m;\n$name 60s;\n$name 61s; #!"),
         qr/"$name" directive is duplicate/);
 }
+
+bad('publish_conflict with junk',
+    with_live("zone 8m;\npublish_conflict fight; #!"),
+    'invalid value "fight"');
+bad('publish_conflict with two values',
+    with_live("zone 8m;\npublish_conflict refuse stalled; #!"),
+    'invalid number of arguments in "publish_conflict"');
+bad('publish_conflict twice',
+    with_live("zone 8m;\npublish_conflict refuse;\n"
+              . "publish_conflict stalled; #!"),
+    '"publish_conflict" directive is duplicate');
+bad('backup with junk', with_live("zone 8m;\nbackup second; #!"),
+    'invalid value "second" in "backup" directive');
+bad('backup twice', with_live("zone 8m;\nbackup on;\nbackup off; #!"),
+    '"backup" directive is duplicate');
+bad('backup where everybody takes over',
+    with_live("zone 8m;\nbackup on;\napplication a {\n"
+              . "publish_conflict takeover;\n} #!"),
+    '"backup" of application "a" is of no use with '
+    . '"publish_conflict takeover"');
+good('takeover without the inherited backup',
+     with_live('zone 8m; backup on; application a { '
+               . 'publish_conflict takeover; backup off; }'));
 
 bad('max_message of 4095', with_live("zone 8m;\nmax_message 4095; #!"),
     '"max_message" must be 4k to 16m');

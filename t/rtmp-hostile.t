@@ -564,7 +564,9 @@ sub loris {
 
         $t->wait_for(sub { drip(); $c->is_closed(0.05) }, 20, "end of $what");
         ok($c->{closed}, "a slow $what is closed all the same (RTMP-121)");
-        like(join("\n", lines_of($c)), qr/did not publish within 10s/,
+        like(join("\n", lines_of($c)),
+             $what eq 'handshake' ? qr/did not complete the handshake within/
+                                  : qr/did not publish within 10000ms/,
              'with the reason in the log');
     }
 }
@@ -574,7 +576,8 @@ sub idle {
     my $closed = grep { $_->is_closed(20) } @idle;
 
     is($closed, scalar @idle, '200 idle connections are closed (RTMP-14)');
-    is(scalar(grep { join("\n", lines_of($_)) !~ /did not publish within/ }
+    is(scalar(grep { join("\n", lines_of($_))
+                     !~ /did not complete the handshake within 5000ms/ }
               @idle), 0, 'each with its reason in the log');
 }
 
@@ -584,7 +587,7 @@ sub idle {
 sub reasons {
     my @without;
     my $reason = qr/RTMP\ ends:\ \w|refused:\ \w|closed\ the\ connection
-                    |did\ not\ publish|(?:recv|send)\(\)\ failed/x;
+                    |did\ not\ (?:publish|complete)|(?:recv|send)\(\)\ failed/x;
 
     $t->wait_for(sub {
         @without = grep {
@@ -663,6 +666,8 @@ sub client {
 
     # a port may serve several connections
     my $same = $clients{$c->{port}} ||= [];
+
+    $c->{order} = @$same;
 
     push @$same, { what => $what, port => $c->{port}, order => scalar @$same };
 

@@ -21,6 +21,11 @@
 #define NGX_LIVE_TRANSCODE_ON_DEMAND  0
 #define NGX_LIVE_TRANSCODE_ALWAYS     1
 
+/* what becomes of the publisher of a stream when another one comes */
+#define NGX_LIVE_CONFLICT_REFUSE    0       /* it stays */
+#define NGX_LIVE_CONFLICT_TAKEOVER  1       /* it goes */
+#define NGX_LIVE_CONFLICT_STALLED   2       /* it goes when it is silent */
+
 
 typedef struct ngx_live_zone_s  ngx_live_zone_t;
 
@@ -36,6 +41,8 @@ typedef struct {
     ngx_msec_t              resume;
     ngx_msec_t              publish_timeout;
     ngx_msec_t              publish_stall;
+    ngx_uint_t              publish_conflict;   /* NGX_LIVE_CONFLICT_* */
+    ngx_flag_t              backup;
     size_t                  max_message;
 
     ngx_array_t            *renditions;     /* of live_rung_t, or NULL */
@@ -43,6 +50,15 @@ typedef struct {
     ngx_uint_t              transcode;      /* NGX_LIVE_TRANSCODE_* */
     ngx_msec_t              transcode_idle;
     ngx_uint_t              transcode_threads;      /* of a decoder */
+
+    /* 0: no limit */
+    ngx_uint_t              max_publications;
+    ngx_uint_t              max_per_address;        /* of those */
+    uint64_t                max_bitrate;            /* bit/s */
+    ngx_msec_t              max_bitrate_window;     /* never 0 */
+    ngx_msec_t              max_gop;
+    ngx_uint_t              max_transcodes;
+    ngx_uint_t              max_transcodes_worker;  /* of all applications */
 
     u_char                 *file;           /* of the application block */
     ngx_uint_t              line;

@@ -6,6 +6,7 @@
 #include "ngx_live.h"
 #include "ngx_live_zone.h"
 #include "ngx_live_core_rung.h"
+#include "ngx_live_core_limit.h"
 
 
 #define NGX_LIVE_MAX_THREADS  16            /* of a decoder */
@@ -39,6 +40,13 @@ static ngx_conf_post_t  ngx_live_core_transcode_idle_post = {
 
 static ngx_conf_post_t  ngx_live_core_transcode_threads_post = {
     ngx_live_core_transcode_threads
+};
+
+static ngx_conf_enum_t  ngx_live_core_conflict[] = {
+    { ngx_string("refuse"), NGX_LIVE_CONFLICT_REFUSE },
+    { ngx_string("takeover"), NGX_LIVE_CONFLICT_TAKEOVER },
+    { ngx_string("stalled"), NGX_LIVE_CONFLICT_STALLED },
+    { ngx_null_string, 0 }
 };
 
 static ngx_conf_enum_t  ngx_live_core_transcode[] = {
@@ -106,6 +114,20 @@ static ngx_command_t  ngx_live_core_commands[] = {
       offsetof(ngx_live_app_conf_t, publish_stall),
       NULL },
 
+    { ngx_string("publish_conflict"),
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      0,
+      offsetof(ngx_live_app_conf_t, publish_conflict),
+      &ngx_live_core_conflict },
+
+    { ngx_string("backup"),
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      0,
+      offsetof(ngx_live_app_conf_t, backup),
+      NULL },
+
     { ngx_string("max_message"),
       NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,
@@ -140,6 +162,34 @@ static ngx_command_t  ngx_live_core_commands[] = {
       0,
       offsetof(ngx_live_app_conf_t, transcode_threads),
       &ngx_live_core_transcode_threads_post },
+
+    { ngx_string("max_publications"),
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE12,
+      ngx_live_core_max_publications,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("max_bitrate"),
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE12,
+      ngx_live_core_max_bitrate,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("max_gop"),
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE1,
+      ngx_live_core_max_gop,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("max_transcodes"),
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE12,
+      ngx_live_core_max_transcodes,
+      0,
+      0,
+      NULL },
 
       ngx_null_command
 };
@@ -193,11 +243,15 @@ ngx_live_core_create_app_conf(ngx_conf_t *cf)
     acf->resume = NGX_CONF_UNSET_MSEC;
     acf->publish_timeout = NGX_CONF_UNSET_MSEC;
     acf->publish_stall = NGX_CONF_UNSET_MSEC;
+    acf->publish_conflict = NGX_CONF_UNSET_UINT;
+    acf->backup = NGX_CONF_UNSET;
     acf->max_message = NGX_CONF_UNSET_SIZE;
     acf->renditions = NGX_CONF_UNSET_PTR;
     acf->transcode = NGX_CONF_UNSET_UINT;
     acf->transcode_idle = NGX_CONF_UNSET_MSEC;
     acf->transcode_threads = NGX_CONF_UNSET_UINT;
+
+    ngx_live_core_limit_create(acf);
 
     return acf;
 }
@@ -222,6 +276,9 @@ ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->publish_timeout, prev->publish_timeout,
                               10000);
     ngx_conf_merge_msec_value(conf->publish_stall, prev->publish_stall, 2000);
+    ngx_conf_merge_uint_value(conf->publish_conflict, prev->publish_conflict,
+                              NGX_LIVE_CONFLICT_STALLED);
+    ngx_conf_merge_value(conf->backup, prev->backup, 0);
     ngx_conf_merge_size_value(conf->max_message, prev->max_message,
                               16 * 1024 * 1024);
     ngx_conf_merge_ptr_value(conf->renditions, prev->renditions, NULL);
@@ -231,6 +288,8 @@ ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
                               30000);
     ngx_conf_merge_uint_value(conf->transcode_threads,
                               prev->transcode_threads, 1);
+
+    ngx_live_core_limit_merge(conf, prev);
 
     conf->copy = ngx_live_core_copy(conf->renditions);
 
@@ -243,6 +302,15 @@ ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->segment_max = ngx_max(10000,
                                     (conf->segment * 5 / 4 + 999) / 1000
                                     * 1000);
+    }
+
+    if (conf->backup && conf->publish_conflict == NGX_LIVE_CONFLICT_TAKEOVER)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"backup\" of application \"%V\" is of no use "
+                           "with \"publish_conflict takeover\", nobody would "
+                           "ever stand by", &conf->name);
+        return NGX_CONF_ERROR;
     }
 
     if (conf->part

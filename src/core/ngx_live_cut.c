@@ -167,7 +167,7 @@ ngx_live_cut_due(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     /* who sees only what is made here gets key frames made where they should
      * be */
 
-    if (!pub->app->copy
+    if (!pub->copy
         && us - pub->begin_us >= pub->segment_us - NGX_LIVE_CUT_EXACT)
     {
         return 1;
@@ -186,7 +186,7 @@ ngx_live_cut_warn(ngx_live_publication_t *pub, int64_t us, ngx_uint_t key)
 
     duration = us - pub->begin_us;
 
-    if (!pub->cut || pub->warned || !pub->app->copy
+    if (!pub->cut || pub->warned || !pub->copy
         || duration < pub->segment_us + pub->segment_us / 2)
     {
         return;

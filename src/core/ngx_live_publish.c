@@ -1,23 +1,18 @@
 
-/* Publications: beginning, taking over, ending. */
+/* Publications: their frames, and their end. */
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_live_writer.h"
+#include "ngx_live_claim.h"
 #include "ngx_live_render.h"
 #include "ngx_live_upkeep.h"
 #include "live_cmaf.h"
 
 
-/* from here on, percent of the zone, nobody may begin to publish */
-#define NGX_LIVE_PUBLISH_PERCENT  95
-
 /* the timeline begins here, so that nothing on it is negative (CMAF-19) */
 #define NGX_LIVE_TIMELINE_START   1000
 
 
-static ngx_live_stream_sh_t *ngx_live_publish_claim(ngx_live_zone_t *zone,
-    ngx_live_app_conf_t *app, ngx_str_t *name, ngx_live_publish_e *rc);
 static void ngx_live_publish_complete(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t);
 static ngx_int_t ngx_live_publish_time(ngx_live_publication_t *pub,
@@ -34,159 +29,14 @@ ngx_live_tap_t  *ngx_live_tap;
 static ngx_queue_t  ngx_live_publications;
 
 
-ngx_live_publish_e
-ngx_live_publish_open(ngx_live_app_conf_t *app, ngx_str_t *name,
-    ngx_log_t *log, void (*lost)(void *data), void *data,
-    ngx_live_publication_t **result)
+void
+ngx_live_publish_add(ngx_live_publication_t *pub)
 {
-    ngx_uint_t               i, n;
-    ngx_live_zone_t         *zone;
-    ngx_live_writer_t       *w;
-    ngx_live_publish_e       rc;
-    ngx_live_track_sh_t     *t;
-    ngx_live_publication_t  *pub;
-
-    zone = ngx_live_zone();
-
-    if (ngx_live_zone_percent(zone) >= NGX_LIVE_PUBLISH_PERCENT) {
-        return NGX_LIVE_PUBLISH_FULL;
-    }
-
-    pub = ngx_calloc(sizeof(ngx_live_publication_t), log);
-    if (pub == NULL) {
-        return NGX_LIVE_PUBLISH_FULL;
-    }
-
-    pub->st = ngx_live_publish_claim(zone, app, name, &rc);
-
-    if (pub->st == NULL) {
-        ngx_free(pub);
-        return rc;
-    }
-
-    pub->zone = zone;
-    pub->id = pub->st->id;
-    pub->number = pub->st->publication;
-    pub->log = log;
-    pub->lost = lost;
-    pub->data = data;
-    pub->app = app;
-    pub->segment_us = (int64_t) pub->st->segment * 1000;
-
-    /* 100 ms less than what rounds to the next second (HLS-8) */
-    pub->max_us = (int64_t) pub->st->target_duration * 1000000 + 400000;
-
-    pub->discontinuity = 1;
-    pub->started = ngx_live_now();
-
-    ngx_live_publish_align(zone, pub->st);
-
-    pub->writers[LIVE_MEDIA_AUDIO].stage = ngx_alloc(NGX_LIVE_STAGE, log);
-
-    for (i = 0; i < 2; i++) {
-        w = &pub->writers[i];
-        w->pub = pub;
-        w->media = i;
-        w->need_key = (i == LIVE_MEDIA_VIDEO);
-
-        for (n = 0; n < pub->st->ntracks; n++) {
-            t = &pub->st->tracks[n];
-
-            if (t->rung || t->info.media != w->media) {
-                continue;
-            }
-
-            ngx_live_track_trim(zone, t);
-            t->range = ngx_live_zone_range(zone);
-
-            w->info = t->info;
-            live_track_clock_init(&w->clock, &w->info, t->fps);
-            ngx_live_writer_attach(w, t, n);
-            break;
-        }
-    }
-
     if (ngx_live_publications.next == NULL) {
         ngx_queue_init(&ngx_live_publications);
     }
 
     ngx_queue_insert_tail(&ngx_live_publications, &pub->queue);
-
-    if (ngx_live_tap) {
-        pub->tap = ngx_live_tap->open(pub, app);
-    }
-
-    /* rungs of before that the application has no more */
-
-    for (n = 0; pub->tap == NULL && n < pub->st->ntracks; n++) {
-        t = &pub->st->tracks[n];
-
-        if (t->rung) {
-            ngx_live_store(&t->mode, NGX_LIVE_TRACK_OFF);
-            ngx_live_track_retire(zone, t, t->segments.head);
-        }
-    }
-
-    *result = pub;
-
-    return NGX_LIVE_PUBLISH_OK;
-}
-
-
-/* The stream of that name, made if need be, now owned by this worker. */
-
-static ngx_live_stream_sh_t *
-ngx_live_publish_claim(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
-    ngx_str_t *name, ngx_live_publish_e *rc)
-{
-    uint64_t               now;
-    ngx_live_stream_sh_t  *st;
-
-    now = ngx_live_now();
-    *rc = NGX_LIVE_PUBLISH_OK;
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    st = ngx_live_stream_find_locked(zone, &app->name, name, NULL);
-
-    if (st && st->state == NGX_LIVE_STREAM_LIVE
-        && !st->closing
-        && ngx_live_worker_alive(st->owner)
-        && now < st->heard + app->publish_stall)
-    {
-        *rc = NGX_LIVE_PUBLISH_BUSY;
-        st = NULL;
-        goto done;
-    }
-
-    /* players have seen the end of an ended timeline */
-
-    if (st == NULL || st->state == NGX_LIVE_STREAM_ENDED) {
-
-        st = ngx_live_stream_create_locked(zone, app, name);
-
-        if (st == NULL) {
-            *rc = NGX_LIVE_PUBLISH_FULL;
-            goto done;
-        }
-    }
-
-    st->owner = ngx_pid;
-    st->publication++;
-    st->heard = now;
-    st->started = now;
-    st->bytes_in = 0;
-    st->expect = 0;
-    st->dirty = 0;
-    st->closing = 0;
-
-    ngx_live_store(&st->state, NGX_LIVE_STREAM_LIVE);
-
-done:
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    return st;
 }
 
 
@@ -348,6 +198,10 @@ ngx_live_publish_gap(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
 ngx_uint_t
 ngx_live_publish_owns(ngx_live_publication_t *pub)
 {
+    if (pub->waits) {
+        return !pub->refused;
+    }
+
     return ngx_live_load(&pub->st->id) == pub->id
            && ngx_live_load(&pub->st->publication) == pub->number;
 }
@@ -405,6 +259,10 @@ ngx_live_publish_config(ngx_live_publication_t *pub, live_codec_info_t *info,
     w->next_config = copy;
     w->next_len = len;
     w->next_info = *info;
+
+    if (pub->waits) {
+        return NGX_OK;
+    }
 
     if (w->configured && w->sh) {
         pub->discontinuity = 1;
@@ -526,7 +384,7 @@ ngx_live_publish_activate(ngx_live_writer_t *w)
         return NGX_OK;
     }
 
-    t->hidden = !pub->app->copy;
+    t->hidden = !pub->copy;
 
     if (pub->writers[0].sh && pub->writers[1].sh) {
         pub->writers[LIVE_MEDIA_VIDEO].sh->audio =
@@ -548,6 +406,14 @@ ngx_live_publish_begin(ngx_live_publication_t *pub, ngx_live_frame_t *frame)
     ngx_int_t           rc;
     ngx_live_writer_t  *w;
 
+    if (pub->waits) {
+        rc = ngx_live_claim_frame(pub, frame);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
     w = &pub->writers[frame->media];
 
     if (!w->configured || frame->size == 0) {
@@ -560,6 +426,10 @@ ngx_live_publish_begin(ngx_live_publication_t *pub, ngx_live_frame_t *frame)
 
     if (ngx_live_publish_time(pub, frame, &us) != NGX_OK || us < 0) {
         return NGX_DECLINED;
+    }
+
+    if (frame->media == LIVE_MEDIA_VIDEO) {
+        ngx_live_limit_frame(&pub->limit, us, frame->key);
     }
 
     rc = ngx_live_cut_frame(pub, w, us, frame);
@@ -606,6 +476,7 @@ ngx_live_publish_time(ngx_live_publication_t *pub, ngx_live_frame_t *frame,
                                           pub->newest_us + 40000));
 
     pub->discontinuity = 1;
+    pub->limit.video = 0;
     pub->writers[LIVE_MEDIA_VIDEO].need_key = 1;
 
     for (i = 0; i < 2; i++) {
@@ -725,6 +596,10 @@ ngx_live_publish_end(ngx_live_publication_t *pub, live_media_e media,
 ngx_int_t
 ngx_live_publish_flush(ngx_live_publication_t *pub, size_t bytes)
 {
+    if (pub->waits) {
+        return ngx_live_claim_heard(pub);
+    }
+
     if (!ngx_live_publish_owns(pub)) {
         return NGX_ERROR;
     }
@@ -745,7 +620,7 @@ ngx_live_publish_eager(ngx_live_publication_t *pub)
     ngx_uint_t          i;
     ngx_live_writer_t  *w;
 
-    if (pub->st->part_target == 0) {
+    if (pub->waits || pub->st->part_target == 0) {
         return 0;
     }
 
@@ -786,6 +661,12 @@ void
 ngx_live_publish_close(ngx_live_publication_t *pub)
 {
     int64_t  end;
+
+    if (pub->waits) {
+        ngx_live_claim_leave(pub);
+        ngx_live_publish_free(pub);
+        return;
+    }
 
     if (!ngx_live_publish_owns(pub)) {
         ngx_live_publish_free(pub);

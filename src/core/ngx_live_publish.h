@@ -20,12 +20,31 @@
 typedef struct ngx_live_publication_s  ngx_live_publication_t;
 
 
-/* Why a publication cannot begin. */
 typedef enum {
     NGX_LIVE_PUBLISH_OK = 0,
+    NGX_LIVE_PUBLISH_WAITS,         /* it has begun, the stream is another's */
+    NGX_LIVE_PUBLISH_AGAIN,         /* ask again, in 50 to 200 ms */
     NGX_LIVE_PUBLISH_BUSY,          /* another publisher is there */
-    NGX_LIVE_PUBLISH_FULL           /* the zone has no room */
+    NGX_LIVE_PUBLISH_FULL,          /* the zone has no room */
+    NGX_LIVE_PUBLISH_LIMIT          /* max_publications */
 } ngx_live_publish_e;
+
+
+/*
+ * Who wants to publish.  name and log must live as long as the publication
+ * does.  lost(data) is called when another publisher has taken the stream:
+ * the caller closes its connection then.
+ */
+typedef struct {
+    ngx_live_app_conf_t    *app;
+    ngx_str_t               name;
+    struct sockaddr        *sockaddr;   /* of the publisher */
+    ngx_log_t              *log;
+    void                  (*lost)(void *data);
+    void                   *data;
+    uint32_t                client;     /* a hash: whose connection it is */
+    uint64_t                asked;      /* Unix ms; 0 when it asks first */
+} ngx_live_publisher_t;
 
 
 typedef struct {
@@ -82,12 +101,11 @@ typedef struct {
 
 
 /*
- * Begins a publication; log must live as long as it does.  lost(data) is
- * called when another publisher has taken the stream: the caller closes its
- * connection then.
+ * Begins a publication.  After NGX_LIVE_PUBLISH_WAITS it is one that stands
+ * by, or that moves here from a worker that shuts down: it is used like any
+ * other, and takes the stream with one of its key frames.
  */
-ngx_live_publish_e ngx_live_publish_open(ngx_live_app_conf_t *app,
-    ngx_str_t *name, ngx_log_t *log, void (*lost)(void *data), void *data,
+ngx_live_publish_e ngx_live_publish_open(ngx_live_publisher_t *p,
     ngx_live_publication_t **pub);
 
 /*
@@ -144,8 +162,21 @@ void ngx_live_publish_drained(ngx_live_publication_t *pub);
 /* Set once, before any publication, by whoever follows them. */
 extern ngx_live_tap_t  *ngx_live_tap;
 
-/* 1 while this worker is the writer of the stream. */
+/* 1 while this worker is the writer of the stream, or may become it. */
 ngx_uint_t ngx_live_publish_owns(ngx_live_publication_t *pub);
+
+/* 1 while it waits for the stream. */
+ngx_uint_t ngx_live_publish_waits(ngx_live_publication_t *pub);
+
+/*
+ * The encoder was asked to come to another worker: for half a minute the same
+ * client gets the stream, or the place of the one that stands by, at once.
+ */
+void ngx_live_publish_moves(ngx_live_publication_t *pub);
+
+/* 1: a stream without publisher is about to be taken by one that stands by,
+ * and does not end yet.  now: Unix ms; the zone's lock is held. */
+ngx_uint_t ngx_live_publish_awaited(ngx_live_stream_sh_t *st, uint64_t now);
 
 /* Unix time in ms of the beginning. */
 uint64_t ngx_live_publish_started(ngx_live_publication_t *pub);

@@ -269,7 +269,8 @@ ngx_live_upkeep_tracks(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 }
 
 
-/* 0: a publisher came back in the last moment, to whatever worker. */
+/* 0: a publisher came back in the last moment, to whatever worker, or will
+ * with its next key frame. */
 
 static ngx_uint_t
 ngx_live_upkeep_end(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
@@ -279,7 +280,8 @@ ngx_live_upkeep_end(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    mine = (st->owner == ngx_pid && st->state == NGX_LIVE_STREAM_AWAY);
+    mine = (st->owner == ngx_pid && st->state == NGX_LIVE_STREAM_AWAY
+            && !ngx_live_publish_awaited(st, now));
 
     if (mine) {
 

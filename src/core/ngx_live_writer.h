@@ -10,6 +10,7 @@
 
 #include <sys/uio.h>
 #include "ngx_live_publish.h"
+#include "ngx_live_limit.h"
 #include "live_clock.h"
 #include "live_m3u8.h"
 
@@ -96,6 +97,10 @@ struct ngx_live_publication_s {
     void                   (*lost)(void *data);
     void                    *data;
     ngx_live_app_conf_t     *app;
+    ngx_str_t                name;
+    uint32_t                 client;    /* a hash */
+    uint64_t                 asked;     /* Unix ms */
+    uint64_t                 place;     /* of the one that stands by, or 0 */
     void                    *tap;       /* of ngx_live_tap, or NULL */
     ngx_uint_t               rungs;     /* tracks that the tap announces */
 
@@ -112,13 +117,18 @@ struct ngx_live_publication_s {
 
     ngx_live_boundary_t      last;      /* the newest boundary */
     ngx_live_writer_t        writers[2];    /* by live_media_e */
+    ngx_live_limit_t         limit;
+    ngx_live_address_t       address;   /* of the publisher */
 
+    unsigned                 copy:1;        /* playlists name the source */
     unsigned                 timed:1;       /* the clock was started */
     unsigned                 cut:1;         /* there was a boundary */
     unsigned                 audio_only:1;  /* the metadata says so */
     unsigned                 discontinuity:1;
     unsigned                 warned:1;      /* about key frames */
     unsigned                 dropped:1;     /* a frame was bad, logged */
+    unsigned                 waits:1;       /* st is another's still */
+    unsigned                 refused:1;     /* it waits for nothing */
     unsigned                 closing:1;     /* the tap still has something */
 };
 
@@ -135,6 +145,9 @@ int64_t ngx_live_cut_end(ngx_live_publication_t *pub);
  */
 ngx_int_t ngx_live_cut_interrupt(ngx_live_writer_t *w, int64_t end_us);
 
+
+/* Adds it to those of this worker; ngx_live_publish_free() takes it away. */
+void ngx_live_publish_add(ngx_live_publication_t *pub);
 
 /* A GAP for the next segment of a track, as long as that of another track. */
 void ngx_live_publish_gap(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t);

@@ -23,7 +23,7 @@
 #include "live_m3u8.h"
 
 
-#define NGX_LIVE_LAYOUT         3       /* of all shared structures */
+#define NGX_LIVE_LAYOUT         4       /* of all shared structures */
 
 #define NGX_LIVE_MAX_WORKERS    128     /* of old and new cycles together */
 #define NGX_LIVE_MAX_TRACKS     14      /* of one stream */
@@ -37,6 +37,7 @@
 #define NGX_LIVE_MAX_THUMBS     4       /* widths of thumbnails kept */
 #define NGX_LIVE_MAX_PERIODS    32      /* of DASH, in the window */
 #define NGX_LIVE_CHANGED        4096    /* bits, hashed ids of streams */
+#define NGX_LIVE_ADDRESS        8       /* bytes that tell clients apart */
 
 #define NGX_LIVE_RANGE_BITS     36      /* a track's virtual range */
 #define NGX_LIVE_RANGE          ((off_t) 1 << NGX_LIVE_RANGE_BITS)
@@ -230,6 +231,17 @@ typedef struct {
 } ngx_live_period_sh_t;
 
 
+/* A publisher that stands by. */
+typedef struct {
+    uint64_t                number;         /* 0: there is none */
+    uint64_t                count;          /* ever, gives the numbers */
+    uint64_t                heard;          /* Unix ms of the last data */
+    uint64_t                moves;          /* as in the stream */
+    uint32_t                client;
+    ngx_pid_t               pid;            /* its worker */
+} ngx_live_standby_sh_t;
+
+
 typedef struct ngx_live_stream_sh_s  ngx_live_stream_sh_t;
 
 struct ngx_live_stream_sh_s {
@@ -253,6 +265,16 @@ struct ngx_live_stream_sh_s {
     uint64_t                deadline;       /* Unix ms of the next state */
     uint64_t                started;        /* Unix ms of the publication */
     uint64_t                bytes_in;       /* of the publication */
+    u_char                  address[NGX_LIVE_ADDRESS];  /* its publisher's */
+    uint32_t                address_len;
+    uint32_t                transcoded;     /* counts for max_transcodes */
+    uint32_t                client;         /* of the publisher, a hash */
+
+    /* until then, Unix ms, that client may go on from another connection */
+    uint64_t                moves;
+
+    /* who goes on when the publisher fails; with the zone's lock, but heard */
+    ngx_live_standby_sh_t   standby;
 
     /* settings of its application, as of its creation */
     uint64_t                window;         /* ms */

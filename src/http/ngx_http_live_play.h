@@ -11,6 +11,8 @@
 #include "ngx_http_live.h"
 #include "ngx_live_notify.h"
 #include "ngx_live_pin.h"
+#include "ngx_live_limit.h"
+#include "ngx_live_core_limit.h"
 
 
 /* The longest hold, ms: players give up at 10 s (HLS-61). */
@@ -61,6 +63,9 @@ typedef struct {
     ngx_str_t                  file;        /* of live_play, for messages */
     ngx_uint_t                 line;
 
+    ngx_uint_t                 max_parked;  /* of a worker; 0: any number */
+    ngx_uint_t                 max_parked_address;
+
     /* by class; without data: as it is by default; empty: no header */
     ngx_str_t                  cache[NGX_HTTP_LIVE_CACHE_CLASSES];
 } ngx_http_live_play_loc_conf_t;
@@ -94,8 +99,9 @@ typedef struct {
 } ngx_http_live_query_t;
 
 
-typedef struct ngx_http_live_ctx_s   ngx_http_live_ctx_t;
-typedef struct ngx_http_live_grow_s  ngx_http_live_grow_t;
+typedef struct ngx_http_live_ctx_s     ngx_http_live_ctx_t;
+typedef struct ngx_http_live_grow_s    ngx_http_live_grow_t;
+typedef struct ngx_http_live_holder_s  ngx_http_live_holder_t;
 
 /*
  * Answers, or refuses; it looks up all that it needs.  NGX_HTTP_LIVE_HELD: not
@@ -125,6 +131,7 @@ struct ngx_http_live_ctx_s {
     ngx_msec_t                 held;        /* ms, in the end */
 
     ngx_http_live_grow_t      *grow;
+    ngx_http_live_holder_t    *holder;      /* counts it by address, or NULL */
 
     unsigned                   parked:1;
     unsigned                   was_parked:1;
@@ -176,6 +183,16 @@ ngx_int_t ngx_http_live_hold(ngx_http_live_ctx_t *ctx, ngx_msec_t limit,
  */
 ngx_int_t ngx_http_live_answer(ngx_http_request_t *r,
     ngx_http_live_ctx_t *ctx);
+
+/*
+ * Counts a request that is going to be held.  NGX_BUSY: live_max_parked does
+ * not allow it.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_live_limit_take(ngx_http_request_t *r,
+    ngx_http_live_ctx_t *ctx);
+
+/* It is held no more; once for each NGX_OK of the above. */
+void ngx_http_live_limit_give(ngx_http_live_ctx_t *ctx);
 
 /* The kinds of things that are served, by ngx_http_live_serve_pt. */
 ngx_int_t ngx_http_live_serve_text(ngx_http_request_t *r,

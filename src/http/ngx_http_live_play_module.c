@@ -19,6 +19,8 @@ static char *ngx_http_live_play_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_live_play(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_live_max_parked(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 
 static ngx_command_t  ngx_http_live_play_commands[] = {
@@ -34,6 +36,14 @@ static ngx_command_t  ngx_http_live_play_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
                         |NGX_HTTP_LIF_CONF|NGX_CONF_TAKE2,
       ngx_http_live_cache_set,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("live_max_parked"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+                        |NGX_CONF_TAKE12,
+      ngx_http_live_max_parked,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -221,6 +231,8 @@ ngx_http_live_play_create_loc_conf(ngx_conf_t *cf)
      */
 
     conf->enable = NGX_CONF_UNSET;
+    conf->max_parked = NGX_CONF_UNSET_UINT;
+    conf->max_parked_address = NGX_CONF_UNSET_UINT;
 
     return conf;
 }
@@ -241,6 +253,10 @@ ngx_http_live_play_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
             conf->cache[i] = prev->cache[i];
         }
     }
+
+    ngx_conf_merge_uint_value(conf->max_parked, prev->max_parked, 32768);
+    ngx_conf_merge_uint_value(conf->max_parked_address,
+                              prev->max_parked_address, 0);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -339,4 +355,14 @@ ngx_http_live_play(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_live_max_parked(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_live_play_loc_conf_t *llcf = conf;
+
+    return ngx_live_core_two(cf, &llcf->max_parked, "per_address=",
+                             &llcf->max_parked_address);
 }

@@ -80,7 +80,19 @@ ngx_http_live_answer(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
 static ngx_int_t
 ngx_http_live_park(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
 {
+    ngx_int_t     rc;
     ngx_event_t  *rev;
+
+    rc = ngx_http_live_limit_take(r, ctx);
+
+    if (rc != NGX_OK) {
+        ngx_live_wait_cancel(&ctx->wait);
+
+        return rc == NGX_BUSY
+               ? ngx_http_live_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                      ngx_http_live_cache_error)
+               : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     rev = r->connection->read;
 
@@ -88,6 +100,7 @@ ngx_http_live_park(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
         ngx_post_event(rev, &ngx_posted_events);
 
     } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_http_live_limit_give(ctx);
         ngx_live_wait_cancel(&ctx->wait);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -191,6 +204,8 @@ ngx_http_live_unpark(void *data)
     }
 
     ctx->parked = 0;
+    ngx_http_live_limit_give(ctx);
+
     ctx->held = ngx_current_msec - ctx->began;
 
     if (ctx->event.timer_set) {

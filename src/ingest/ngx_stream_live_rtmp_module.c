@@ -6,6 +6,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_live_limit.h"
 #include "ngx_stream_live_rtmp.h"
 
 
@@ -15,23 +16,14 @@
 /* reads of one connection before the others have their turn */
 #define NGX_STREAM_LIVE_READS     4
 
-#define NGX_STREAM_LIVE_SETUP     10000     /* ms until something publishes */
 #define NGX_STREAM_LIVE_LINGER    2000      /* ms for the peer to read why */
-
-/* media of so many ms may gather in the socket before it is read ... */
-#define NGX_STREAM_LIVE_PACE     NGX_LIVE_PUBLISH_LAG    /* ms */
-/* ... and less than that waits so many ms */
-#define NGX_STREAM_LIVE_POLL      200
-#define NGX_STREAM_LIVE_MAX_PACE  65536
 
 #define NGX_STREAM_LIVE_CHUNK     65536
 #define NGX_STREAM_LIVE_WINDOW    5000000
 
 
-typedef struct {
-    ngx_str_t             file;         /* of live_rtmp, for messages */
-    ngx_uint_t            line;         /* 0: there is none */
-} ngx_stream_live_rtmp_srv_conf_t;
+#define ngx_stream_live_limit(field)                                          \
+    offsetof(ngx_stream_live_rtmp_srv_conf_t, limits.field)
 
 
 static void *ngx_stream_live_rtmp_create_srv_conf(ngx_conf_t *cf);
@@ -48,25 +40,13 @@ static void ngx_stream_live_rtmp_cleanup(void *data);
 static u_char *ngx_stream_live_rtmp_log(ngx_log_t *log, u_char *buf,
     size_t len);
 static void ngx_stream_live_rtmp_read(ngx_event_t *rev);
-static ngx_int_t ngx_stream_live_rtmp_input(ngx_stream_live_rtmp_ctx_t *ctx,
-    u_char *buf, size_t len);
-static void ngx_stream_live_rtmp_pace(ngx_stream_live_rtmp_ctx_t *ctx);
-static void ngx_stream_live_rtmp_poll(ngx_event_t *ev);
-static void ngx_stream_live_rtmp_unpace(ngx_stream_live_rtmp_ctx_t *ctx);
-static void ngx_stream_live_rtmp_lowat(ngx_stream_live_rtmp_ctx_t *ctx,
-    int bytes);
+static void ngx_stream_live_rtmp_close(ngx_stream_live_rtmp_ctx_t *ctx);
+static void ngx_stream_live_rtmp_greeted(ngx_stream_live_rtmp_ctx_t *ctx);
+static void ngx_stream_live_rtmp_check(ngx_stream_live_rtmp_ctx_t *ctx,
+    size_t len);
 static void ngx_stream_live_rtmp_write(ngx_event_t *wev);
-static ngx_int_t ngx_stream_live_rtmp_send(ngx_stream_live_rtmp_ctx_t *ctx);
 static void ngx_stream_live_rtmp_timeout(ngx_stream_live_rtmp_ctx_t *ctx);
 static void ngx_stream_live_rtmp_linger(ngx_stream_live_rtmp_ctx_t *ctx);
-static void ngx_stream_live_rtmp_lost(void *data);
-
-static int ngx_stream_live_rtmp_publish(void *data,
-    const live_rtmp_publish_t *p);
-static ngx_uint_t ngx_stream_live_rtmp_name(const char *name);
-static void ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx,
-    const char *code, const char *name, const char *reason);
-static void ngx_stream_live_rtmp_unpublish(void *data);
 
 
 static ngx_command_t  ngx_stream_live_rtmp_commands[] = {
@@ -77,6 +57,55 @@ static ngx_command_t  ngx_stream_live_rtmp_commands[] = {
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("live_handshake_timeout"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      ngx_stream_live_limit(handshake_timeout),
+      &ngx_stream_live_timeout_bounds },
+
+    { ngx_string("live_connect_timeout"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      ngx_stream_live_limit(connect_timeout),
+      &ngx_stream_live_timeout_bounds },
+
+    { ngx_string("live_max_chunk_streams"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      ngx_stream_live_limit(chunk_streams),
+      &ngx_stream_live_chunk_streams_bounds },
+
+    { ngx_string("live_max_amf_size"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      ngx_stream_live_limit(amf_size),
+      &ngx_stream_live_size_bounds },
+
+    { ngx_string("live_max_amf_depth"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      ngx_stream_live_limit(amf_depth),
+      &ngx_stream_live_amf_depth_bounds },
+
+    { ngx_string("live_max_setup_size"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      ngx_stream_live_limit(setup_size),
+      &ngx_stream_live_size_bounds },
+
+    { ngx_string("live_max_setup_messages"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      ngx_stream_live_limit(setup_messages),
+      &ngx_stream_live_setup_messages_bounds },
 
       ngx_null_command
 };
@@ -152,7 +181,16 @@ static u_char  *ngx_stream_live_buffer;
 static void *
 ngx_stream_live_rtmp_create_srv_conf(ngx_conf_t *cf)
 {
-    return ngx_pcalloc(cf->pool, sizeof(ngx_stream_live_rtmp_srv_conf_t));
+    ngx_stream_live_rtmp_srv_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_stream_live_rtmp_srv_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    ngx_stream_live_limits_create(&conf->limits);
+
+    return conf;
 }
 
 
@@ -161,9 +199,12 @@ ngx_stream_live_rtmp_create_srv_conf(ngx_conf_t *cf)
 static char *
 ngx_stream_live_rtmp_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 {
+    ngx_stream_live_rtmp_srv_conf_t *prev = parent;
     ngx_stream_live_rtmp_srv_conf_t *conf = child;
 
     ngx_stream_core_srv_conf_t  *cscf;
+
+    ngx_stream_live_limits_merge(&conf->limits, &prev->limits);
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
 
@@ -282,11 +323,13 @@ ngx_stream_live_rtmp_variable(ngx_stream_session_t *s,
 static void
 ngx_stream_live_rtmp_handler(ngx_stream_session_t *s)
 {
-    ngx_connection_t            *c;
-    ngx_pool_cleanup_t          *cln;
-    ngx_stream_live_rtmp_ctx_t  *ctx;
+    ngx_connection_t                 *c;
+    ngx_pool_cleanup_t               *cln;
+    ngx_stream_live_rtmp_ctx_t       *ctx;
+    ngx_stream_live_rtmp_srv_conf_t  *rscf;
 
     c = s->connection;
+    rscf = ngx_stream_get_module_srv_conf(s, ngx_stream_live_rtmp_module);
 
     if (ngx_stream_live_buffer == NULL) {
         ngx_stream_live_buffer = ngx_alloc(NGX_STREAM_LIVE_BUFFER, c->log);
@@ -311,6 +354,10 @@ ngx_stream_live_rtmp_handler(ngx_stream_session_t *s)
     ctx->conf.max_message = 16 * 1024 * 1024;
     ctx->conf.chunk_size = NGX_STREAM_LIVE_CHUNK;
     ctx->conf.ack_window = NGX_STREAM_LIVE_WINDOW;
+    ctx->limits = &rscf->limits;
+    ctx->accepted = ngx_current_msec;
+
+    ngx_stream_live_limits_set(&ctx->conf, ctx->limits);
 
     ctx->rtmp = live_rtmp_create(&ctx->conf, &ngx_stream_live_rtmp_callbacks,
                                  ctx);
@@ -339,7 +386,8 @@ ngx_stream_live_rtmp_handler(ngx_stream_session_t *s)
     ctx->poll.data = c;
     ctx->poll.log = c->log;
 
-    ngx_add_timer(c->read, NGX_STREAM_LIVE_SETUP);
+    ngx_add_timer(c->read, ngx_min(ctx->limits->handshake_timeout,
+                                   ctx->limits->connect_timeout));
 
     if (c->buffer && c->buffer->pos < c->buffer->last) {
 
@@ -412,8 +460,7 @@ ngx_stream_live_rtmp_read(ngx_event_t *rev)
     ctx = ngx_stream_get_module_ctx(s, ngx_stream_live_rtmp_module);
 
     if (c->close) {
-        ctx->state = "closed";
-        ngx_stream_finalize_session(s, NGX_STREAM_OK);
+        ngx_stream_live_rtmp_close(ctx);
         return;
     }
 
@@ -468,124 +515,38 @@ ngx_stream_live_rtmp_read(ngx_event_t *rev)
 
 
 /*
- * Most messages are audio of a few hundred bytes: a wake-up for each costs
- * more than all that is done with them.  The kernel is told to wait for some
- * milliseconds' worth of bytes; the end of a connection wakes at once.
+ * nginx shuts the worker down.  First it calls what it believes to be idle,
+ * and that is when a publisher can be told; with an error set, it closes what
+ * is left at "worker_shutdown_timeout".
  */
 
 static void
-ngx_stream_live_rtmp_pace(ngx_stream_live_rtmp_ctx_t *ctx)
-{
-    int                pace;
-    off_t              received;
-    ngx_msec_t         elapsed;
-
-    received = ctx->session->received;
-    elapsed = ngx_current_msec - ctx->paced;
-    ctx->read = ngx_current_msec;
-
-    /* the frame that a part waits for is taken as soon as it is there */
-
-    ngx_stream_live_rtmp_lowat(ctx, ngx_live_publish_eager(ctx->pub)
-                                    ? 1 : ctx->pace);
-
-    if (ctx->paced == 0) {
-        ctx->paced = ngx_current_msec;
-        ctx->paced_bytes = received;
-        return;
-    }
-
-    if (elapsed < 2000) {
-        return;
-    }
-
-    pace = ngx_min((received - ctx->paced_bytes) * NGX_STREAM_LIVE_PACE
-                   / (off_t) elapsed, NGX_STREAM_LIVE_MAX_PACE);
-    pace = ngx_max(pace, 1);
-
-    ctx->paced = ngx_current_msec;
-    ctx->paced_bytes = received;
-
-    if (ngx_abs(pace - ctx->pace) <= ctx->pace / 4) {
-        return;
-    }
-
-    ctx->pace = pace;
-
-    if (!ctx->poll.timer_set) {
-        ngx_add_timer(&ctx->poll, NGX_STREAM_LIVE_POLL);
-    }
-}
-
-
-/* Reads the last bytes before a pause: a command, or a frame's end. */
-
-static void
-ngx_stream_live_rtmp_poll(ngx_event_t *ev)
-{
-    ngx_event_t                 *rev;
-    ngx_connection_t            *c;
-    ngx_stream_live_rtmp_ctx_t  *ctx;
-
-    c = ev->data;
-    rev = c->read;
-    ctx = ngx_stream_get_module_ctx((ngx_stream_session_t *) c->data,
-                                    ngx_stream_live_rtmp_module);
-
-    if (ctx->pub == NULL || ctx->closing || ctx->pace <= 1) {
-        return;
-    }
-
-    ngx_add_timer(ev, NGX_STREAM_LIVE_POLL);
-
-    if (ngx_current_msec - ctx->read >= NGX_STREAM_LIVE_POLL) {
-        rev->ready = 1;
-#if (NGX_HAVE_FIONREAD || NGX_HAVE_EPOLLRDHUP)
-        rev->available = -1;
-#endif
-        ngx_post_event(rev, &ngx_posted_events);
-    }
-}
-
-
-/* Commands are read as they come. */
-
-static void
-ngx_stream_live_rtmp_unpace(ngx_stream_live_rtmp_ctx_t *ctx)
-{
-    ctx->paced = 0;
-    ctx->pace = 1;
-
-    ngx_stream_live_rtmp_lowat(ctx, 1);
-}
-
-
-static void
-ngx_stream_live_rtmp_lowat(ngx_stream_live_rtmp_ctx_t *ctx, int bytes)
+ngx_stream_live_rtmp_close(ngx_stream_live_rtmp_ctx_t *ctx)
 {
     ngx_connection_t  *c;
 
-    bytes = ngx_max(bytes, 1);
-
-    if (bytes == ngx_max(ctx->lowat, 1)) {
-        return;
-    }
-
     c = ctx->session->connection;
-    ctx->lowat = bytes;
 
-    if (setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(int))
-        == -1)
-    {
-        ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
-                      "setsockopt(SO_RCVLOWAT) failed");
+    if (ctx->pub && !ctx->closing && !c->error) {
+        c->close = 0;
+        ngx_stream_live_rtmp_exiting(ctx);
+
+        if (ngx_stream_live_rtmp_send(ctx) != NGX_ERROR) {
+            return;
+        }
+
+    } else if (!ctx->closing) {
+        live_rtmp_close(ctx->rtmp, "NetConnection.Connect.Closed",
+                        "the server shuts down");
+        (void) ngx_stream_live_rtmp_send(ctx);
     }
+
+    ctx->state = "closed";
+    ngx_stream_finalize_session(ctx->session, NGX_STREAM_OK);
 }
 
 
-/* Takes what was read.  NGX_ERROR: the session is over or being closed. */
-
-static ngx_int_t
+ngx_int_t
 ngx_stream_live_rtmp_input(ngx_stream_live_rtmp_ctx_t *ctx, u_char *buf,
     size_t len)
 {
@@ -601,6 +562,10 @@ ngx_stream_live_rtmp_input(ngx_stream_live_rtmp_ctx_t *ctx, u_char *buf,
 
     rc = live_rtmp_input(ctx->rtmp, buf, len);
 
+    if (!ctx->greeted && live_rtmp_state(ctx->rtmp) != LIVE_RTMP_HANDSHAKE) {
+        ngx_stream_live_rtmp_greeted(ctx);
+    }
+
     if (ctx->pub && ngx_live_publish_flush(ctx->pub, len) != NGX_OK) {
 
         if (!ngx_live_publish_owns(ctx->pub)) {
@@ -610,6 +575,9 @@ ngx_stream_live_rtmp_input(ngx_stream_live_rtmp_ctx_t *ctx, u_char *buf,
             live_rtmp_fail(ctx->rtmp, "the stream cannot go on");
             rc = LIVE_ERROR;
         }
+
+    } else if (ctx->pub && rc == LIVE_OK && !ctx->closing) {
+        ngx_stream_live_rtmp_check(ctx, len);
     }
 
     if (rc != LIVE_OK && !ctx->closing) {
@@ -632,9 +600,46 @@ ngx_stream_live_rtmp_input(ngx_stream_live_rtmp_ctx_t *ctx, u_char *buf,
 }
 
 
-/* NGX_ERROR: the peer is gone. */
+/* From here on it is the publish that is waited for, since the accept. */
 
-static ngx_int_t
+static void
+ngx_stream_live_rtmp_greeted(ngx_stream_live_rtmp_ctx_t *ctx)
+{
+    ngx_msec_t  elapsed;
+
+    ctx->greeted = 1;
+    elapsed = ngx_current_msec - ctx->accepted;
+
+    ngx_add_timer(ctx->session->connection->read,
+                  ctx->limits->connect_timeout
+                  - ngx_min(elapsed, ctx->limits->connect_timeout));
+}
+
+
+/* What the application allows of bit rate and key frame interval. */
+
+static void
+ngx_stream_live_rtmp_check(ngx_stream_live_rtmp_ctx_t *ctx, size_t len)
+{
+    const char  *reason;
+
+    reason = ngx_live_limit_check(ctx->pub, len);
+
+    if (reason == NULL) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
+                  "publishing ends: %s", reason);
+
+    ctx->state = "limited";
+    ctx->closing = 1;
+
+    live_rtmp_close(ctx->rtmp, "NetStream.Publish.Denied", reason);
+}
+
+
+ngx_int_t
 ngx_stream_live_rtmp_send(ngx_stream_live_rtmp_ctx_t *ctx)
 {
     size_t             len;
@@ -742,164 +747,19 @@ ngx_stream_live_rtmp_timeout(ngx_stream_live_rtmp_ctx_t *ctx)
                       ctx->app->publish_timeout);
         ctx->state = "timeout";
 
+    } else if (!ctx->greeted) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "the client did not complete the handshake within %Mms",
+                      ngx_min(ctx->limits->handshake_timeout,
+                              ctx->limits->connect_timeout));
+        ctx->state = "timeout";
+
     } else {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
-                      "the client did not publish within %ds",
-                      NGX_STREAM_LIVE_SETUP / 1000);
+                      "the client did not publish within %Mms",
+                      ctx->limits->connect_timeout);
         ctx->state = "timeout";
     }
 
     ngx_stream_finalize_session(ctx->session, NGX_STREAM_OK);
-}
-
-
-/* Called by the upkeep timer: another publisher has the stream. */
-
-static void
-ngx_stream_live_rtmp_lost(void *data)
-{
-    ngx_stream_live_rtmp_ctx_t *ctx = data;
-
-    if (ctx->closing) {
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_WARN, ctx->session->connection->log, 0,
-                  "the stream was taken over by another publisher");
-
-    ctx->state = "replaced";
-    ctx->closing = 1;
-
-    live_rtmp_close(ctx->rtmp, "NetStream.Unpublish.Success",
-                    "another publisher has taken the stream");
-
-    ngx_post_event(ctx->session->connection->write, &ngx_posted_events);
-}
-
-
-static int
-ngx_stream_live_rtmp_publish(void *data, const live_rtmp_publish_t *p)
-{
-    ngx_stream_live_rtmp_ctx_t *ctx = data;
-
-    ngx_str_t             app;
-    ngx_live_app_conf_t  *acf;
-
-    app.data = (u_char *) p->app;
-    app.len = ngx_strlen(p->app);
-
-    acf = ngx_live_application(&app);
-
-    if (acf == NULL) {
-        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName",
-                                    p->name, "unknown application");
-        return LIVE_OK;
-    }
-
-    if (!ngx_stream_live_rtmp_name(p->name)) {
-        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName", p->name,
-                                    "a stream name has 1 to 128 of A-Z a-z "
-                                    "0-9 . _ - and does not begin with a dot");
-        return LIVE_OK;
-    }
-
-    ctx->app = acf;
-    ctx->conf.max_message = acf->max_message;
-    ctx->name.data = ctx->name_buf;
-    ctx->name.len = ngx_strlen(p->name);
-    ngx_memcpy(ctx->name_buf, p->name, ctx->name.len);
-
-    switch (ngx_live_publish_open(acf, &ctx->name,
-                                  ctx->session->connection->log,
-                                  ngx_stream_live_rtmp_lost, ctx, &ctx->pub))
-    {
-
-    case NGX_LIVE_PUBLISH_BUSY:
-        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName", p->name,
-                                    "the stream is being published already");
-        return LIVE_OK;
-
-    case NGX_LIVE_PUBLISH_FULL:
-        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.Denied", p->name,
-                                    "the live zone is full");
-        return LIVE_OK;
-
-    default:
-        break;
-    }
-
-    ctx->state = "publishing";
-    ctx->nal_length_size = 0;
-
-    ngx_log_error(NGX_LOG_INFO, ctx->session->connection->log, 0,
-                  "publishing begins");
-
-    live_rtmp_accept(ctx->rtmp);
-
-    return LIVE_OK;
-}
-
-
-static ngx_uint_t
-ngx_stream_live_rtmp_name(const char *name)
-{
-    const char  *p;
-
-    for (p = name; *p; p++) {
-
-        if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
-            || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-'
-            || (*p == '.' && p != name))
-        {
-            continue;
-        }
-
-        return 0;
-    }
-
-    return p != name && p - name <= NGX_LIVE_MAX_NAME;
-}
-
-
-static void
-ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx, const char *code,
-    const char *name, const char *reason)
-{
-    /* names come from the peer: no byte of theirs goes to the log as it is */
-
-    if (ngx_stream_live_rtmp_name(name)) {
-        ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
-                      "publishing \"%s\" refused: %s", name, reason);
-
-    } else {
-        ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
-                      "publishing refused: %s", reason);
-    }
-
-    ctx->state = "refused";
-
-    live_rtmp_refuse(ctx->rtmp, code, reason);
-}
-
-
-static void
-ngx_stream_live_rtmp_unpublish(void *data)
-{
-    ngx_stream_live_rtmp_ctx_t *ctx = data;
-
-    if (ctx->pub == NULL) {
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_INFO, ctx->session->connection->log, 0,
-                  "publishing ends");
-
-    ctx->duration = ngx_live_now() - ngx_live_publish_started(ctx->pub);
-    ctx->state = "finished";
-    ngx_stream_live_rtmp_unpace(ctx);
-
-    ngx_live_publish_close(ctx->pub);
-    ctx->pub = NULL;
-
-    ngx_add_timer(ctx->session->connection->read, NGX_STREAM_LIVE_SETUP);
 }

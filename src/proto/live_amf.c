@@ -39,7 +39,9 @@ live_amf_init(live_amf_reader_t *a, const void *data, size_t len)
     a->visit = NULL;
     a->ctx = NULL;
     a->depth = 0;
+    a->max_depth = LIVE_AMF_MAX_DEPTH;
     a->properties = 0;
+    a->too_deep = 0;
 }
 
 
@@ -92,7 +94,8 @@ live_amf_read(live_amf_reader_t *a, live_amf_value_t *v)
 
     /* RTMP-50: this is what bounds the recursion */
 
-    if (a->depth == LIVE_AMF_MAX_DEPTH) {
+    if (a->depth == a->max_depth) {
+        a->too_deep = 1;
         return LIVE_ERROR;
     }
 

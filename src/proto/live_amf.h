@@ -19,7 +19,7 @@
 #include "live_types.h"
 
 
-#define LIVE_AMF_MAX_DEPTH       16
+#define LIVE_AMF_MAX_DEPTH       16     /* unless the owner says otherwise */
 #define LIVE_AMF_MAX_PROPERTIES  1024   /* in one message */
 
 
@@ -58,10 +58,14 @@ typedef struct {
     live_amf_visit_pt   visit;
     void               *ctx;
     uint32_t            depth;
+    uint32_t            max_depth;      /* of objects in objects */
     uint32_t            properties;
+    unsigned            too_deep:1;     /* why a read has failed */
 } live_amf_reader_t;
 
 
+/* max_depth is LIVE_AMF_MAX_DEPTH then; whoever sets another one keeps in mind
+ * that each level is a call on the stack. */
 void live_amf_init(live_amf_reader_t *a, const void *data, size_t len);
 
 /* Takes one whole value.  LIVE_ERROR: malformed, cut off or beyond a limit;

@@ -105,7 +105,8 @@ live_amf3_value(live_amf3_ctx_t *ctx, live_amf_value_t *v)
         return live_amf3_scalar(ctx, v, marker);
     }
 
-    if (a->depth == LIVE_AMF_MAX_DEPTH) {
+    if (a->depth == a->max_depth) {
+        a->too_deep = 1;
         return LIVE_ERROR;
     }
 

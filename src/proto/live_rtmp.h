@@ -42,6 +42,16 @@ typedef struct {
     uint32_t        max_message;    /* bytes of one media message */
     uint32_t        chunk_size;     /* we announce and send with; not 0 */
     uint32_t        ack_window;     /* bytes, announced to the peer */
+
+    /* what ends the connection when it is exceeded; none is 0 */
+    uint32_t        max_csids;      /* with state, 64 at most (RTMP-29) */
+    uint32_t        max_amf;        /* bytes: of a command, data or control
+                                     * message, and of all unfinished ones */
+    uint32_t        amf_depth;      /* of its objects (RTMP-50) */
+
+    /* before a publish is accepted, without the handshake (RTMP-120) */
+    uint32_t        setup_bytes;
+    uint32_t        setup_messages;
 } live_rtmp_conf_t;
 
 
@@ -87,7 +97,7 @@ typedef struct {
 
     /* The peer asks to publish.  Answer with live_rtmp_accept() or
      * live_rtmp_refuse(), at once or later.  Input is held until then, at
-     * most 64 KiB (RTMP-69, RTMP-120). */
+     * most setup_bytes of it (RTMP-69, RTMP-120). */
     int  (*publish)(void *ctx, const live_rtmp_publish_t *p);
 
     /* FCUnpublish, deleteStream, closeStream or a new publish: once for each
@@ -136,9 +146,17 @@ void live_rtmp_accept(live_rtmp_session_t *s);
 void live_rtmp_refuse(live_rtmp_session_t *s, const char *code,
     const char *description);
 
-/* Tells a publisher that it is over, for a reason of the server. */
+/* Tells a publisher that it is over, for a reason of the server; a code of
+ * NetConnection is said of the connection, others of the stream. */
 void live_rtmp_close(live_rtmp_session_t *s, const char *code,
     const char *description);
+
+/*
+ * Asks the peer to connect anew to the same URL, and to stay until it has
+ * (RTMP-99, RTMP-100).  Returns 0, and says nothing, when the peer has not
+ * announced in connect that it can do that.
+ */
+int live_rtmp_reconnect(live_rtmp_session_t *s, const char *description);
 
 /* Records why the session fails; static or copied text, printable. */
 void live_rtmp_fail(live_rtmp_session_t *s, const char *fmt, ...)

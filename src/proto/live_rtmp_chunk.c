@@ -38,6 +38,8 @@ live_rtmp_chunk_init(live_rtmp_chunk_reader_t *r, uint32_t max_message)
 
     r->chunk_size = LIVE_RTMP_DEFAULT_CHUNK;
     r->max_message = max_message;
+    r->max_collected = LIVE_RTMP_MAX_COLLECTED;
+    r->max_csids = LIVE_RTMP_MAX_CSIDS;
 }
 
 
@@ -305,7 +307,7 @@ live_rtmp_message_begin(live_rtmp_chunk_reader_t *r, live_rtmp_cs_t *cs,
     cs->received = 0;
     cs->open = 1;
 
-    limit = live_rtmp_is_collected(cs->type) ? LIVE_RTMP_MAX_COLLECTED
+    limit = live_rtmp_is_collected(cs->type) ? r->max_collected
                                              : r->max_message;
 
     if (cs->length > limit) {
@@ -360,7 +362,7 @@ live_rtmp_cs_add(live_rtmp_chunk_reader_t *r, uint32_t csid)
 {
     live_rtmp_cs_t  *cs;
 
-    if (r->ncs == LIVE_RTMP_MAX_CSIDS) {
+    if (r->ncs == r->max_csids) {
         return NULL;
     }
 

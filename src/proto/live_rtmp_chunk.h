@@ -63,6 +63,8 @@ typedef struct {
 typedef struct {
     uint32_t                 chunk_size;
     uint32_t                 max_message;   /* of media and unknown types */
+    uint32_t                 max_collected; /* of AMF and control */
+    uint32_t                 max_csids;     /* LIVE_RTMP_MAX_CSIDS at most */
 
     live_rtmp_cs_t          *current;       /* its chunk is being read */
     uint32_t                 left;          /* payload left of the chunk */
@@ -89,6 +91,8 @@ typedef struct {
 } live_rtmp_slice_t;
 
 
+/* The other limits are LIVE_RTMP_MAX_COLLECTED and LIVE_RTMP_MAX_CSIDS then;
+ * the owner may set lower ones before the first input. */
 void live_rtmp_chunk_init(live_rtmp_chunk_reader_t *r, uint32_t max_message);
 
 /* LIVE_OK: a slice, valid until the next call; LIVE_AGAIN: all input is

@@ -68,13 +68,12 @@ live_rtmp_command(live_rtmp_session_t *s, const live_rtmp_cs_t *cs,
     live_rtmp_command_t   cmd;
 
     cmd.msid = cs->msid;
-    live_rtmp_amf(&cmd.args, cs->type, data, len);
+    live_rtmp_amf(s, &cmd.args, cs->type, data, len);
 
     if (live_amf_read(&cmd.args, &name) != LIVE_OK
         || name.type != LIVE_AMF_STRING)
     {
-        live_rtmp_fail(s, "malformed command");
-        return LIVE_ERROR;
+        return live_rtmp_malformed(s, &cmd.args, "command");
     }
 
     cmd.txn = live_amf_read(&cmd.args, &txn) == LIVE_OK ? txn.number : 0;
@@ -102,8 +101,8 @@ live_rtmp_command(live_rtmp_session_t *s, const live_rtmp_cs_t *cs,
 
 
 void
-live_rtmp_amf(live_amf_reader_t *a, uint32_t type, const uint8_t *data,
-    size_t len)
+live_rtmp_amf(const live_rtmp_session_t *s, live_amf_reader_t *a,
+    uint32_t type, const uint8_t *data, size_t len)
 {
     /* no value begins with a format byte: 0 would be a number, but both
      * commands and data begin with a string */
@@ -117,6 +116,23 @@ live_rtmp_amf(live_amf_reader_t *a, uint32_t type, const uint8_t *data,
     }
 
     live_amf_init(a, data, len);
+    a->max_depth = s->conf->amf_depth;
+}
+
+
+int
+live_rtmp_malformed(live_rtmp_session_t *s, const live_amf_reader_t *a,
+    const char *what)
+{
+    if (a->too_deep) {
+        live_rtmp_fail(s, "malformed %s: objects in objects, more than %u "
+                       "deep", what, a->max_depth);
+
+    } else {
+        live_rtmp_fail(s, "malformed %s", what);
+    }
+
+    return LIVE_ERROR;
 }
 
 

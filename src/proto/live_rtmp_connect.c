@@ -12,6 +12,8 @@
 
 typedef struct {
     unsigned                     has_app:1;
+    unsigned                     has_caps:1;
+    uint32_t                     caps;
     live_amf_str_t               app;
     live_amf_str_t               tc_url;
     live_amf_str_t               flash_ver;
@@ -43,8 +45,7 @@ live_rtmp_connect(live_rtmp_session_t *s, live_rtmp_command_t *cmd)
     if (live_amf_read_object(&cmd->args, &v, live_rtmp_connect_property, &c)
         != LIVE_OK)
     {
-        live_rtmp_fail(s, "malformed connect");
-        return LIVE_ERROR;
+        return live_rtmp_malformed(s, &cmd->args, "connect");
     }
 
     if (!c.has_app) {
@@ -63,6 +64,8 @@ live_rtmp_connect(live_rtmp_session_t *s, live_rtmp_command_t *cmd)
     }
 
     s->state = LIVE_RTMP_IDLE;
+    s->enhanced = c.has_caps;
+    s->caps = c.caps;
     live_rtmp_connect_accept(s, cmd->txn, c.encoding == 3 ? 3 : 0);
 
     return LIVE_OK;
@@ -87,6 +90,12 @@ live_rtmp_connect_property(void *ctx, const live_amf_str_t *name,
 
     } else if (live_amf_str_is(name, "objectEncoding")) {
         c->encoding = v->number;
+
+    } else if (live_amf_str_is(name, "capsEx") && v->type == LIVE_AMF_NUMBER
+               && v->number >= 0 && v->number <= UINT32_MAX)
+    {
+        c->caps = (uint32_t) v->number;
+        c->has_caps = 1;
     }
 }
 
@@ -215,6 +224,14 @@ live_rtmp_connect_accept(live_rtmp_session_t *s, double txn, double encoding)
     live_amf_write_str_property(&w, "fmsVer", "FMS/3,0,1,123");
     live_amf_write_number_property(&w, "capabilities", 31);
     live_amf_write_number_property(&w, "mode", 1);
+
+    /* RTMP-111: what we can do is of no use to others */
+
+    if (s->enhanced) {
+        live_amf_write_number_property(&w, "capsEx",
+                                       LIVE_RTMP_CAPS_RECONNECT);
+    }
+
     live_amf_write_object_end(&w);
 
     live_rtmp_write_info(&w, "NetConnection.Connect.Success", "connected");

@@ -26,7 +26,7 @@ live_rtmp_data(live_rtmp_session_t *s, const live_rtmp_cs_t *cs,
     }
 
     memset(&md, 0, sizeof(md));
-    live_rtmp_amf(&a, cs->type, data, len);
+    live_rtmp_amf(s, &a, cs->type, data, len);
 
     if (live_amf_read(&a, &v) != LIVE_OK) {
         return;

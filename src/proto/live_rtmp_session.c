@@ -26,6 +26,7 @@ static int live_rtmp_take(live_rtmp_session_t *s, const uint8_t *data,
 static int live_rtmp_take_held(live_rtmp_session_t *s);
 static int live_rtmp_handshake(live_rtmp_session_t *s, live_reader_t *in);
 static int live_rtmp_early(live_rtmp_session_t *s, size_t n);
+static int live_rtmp_early_message(live_rtmp_session_t *s);
 static int live_rtmp_hold(live_rtmp_session_t *s, live_reader_t *in);
 static int live_rtmp_too_early(live_rtmp_session_t *s);
 static void live_rtmp_acknowledge(live_rtmp_session_t *s);
@@ -65,6 +66,12 @@ live_rtmp_create(const live_rtmp_conf_t *conf,
 
     live_rtmp_handshake_init(s->handshake);
     live_rtmp_chunk_init(&s->chunks, conf->max_message);
+
+    s->chunks.max_collected = conf->max_amf;
+
+    if (conf->max_csids < LIVE_RTMP_MAX_CSIDS) {
+        s->chunks.max_csids = conf->max_csids;
+    }
 
     s->conf = conf;
     s->handler = handler;
@@ -193,6 +200,13 @@ live_rtmp_take(live_rtmp_session_t *s, const uint8_t *data, size_t len)
                                     : live_rtmp_failed(s, s->chunks.error);
         }
 
+        if (!s->accepted
+            && live_rtmp_slice_is_last(&slice)
+            && live_rtmp_early_message(s) != LIVE_OK)
+        {
+            return LIVE_ERROR;
+        }
+
         rc = live_rtmp_slice(s, &slice);
 
         if (rc != LIVE_OK) {
@@ -242,7 +256,7 @@ live_rtmp_handshake(live_rtmp_session_t *s, live_reader_t *in)
 static int
 live_rtmp_early(live_rtmp_session_t *s, size_t n)
 {
-    if (n > LIVE_RTMP_MAX_EARLY - s->early) {
+    if (n > s->conf->setup_bytes - s->early) {
         return live_rtmp_too_early(s);
     }
 
@@ -260,7 +274,7 @@ live_rtmp_hold(live_rtmp_session_t *s, live_reader_t *in)
     int     rc;
     size_t  max;
 
-    max = LIVE_RTMP_MAX_EARLY - (s->accepted ? 0 : s->early);
+    max = s->conf->setup_bytes - (s->accepted ? 0 : s->early);
     rc = live_rtmp_bytes_add(&s->held, in->pos, live_reader_left(in), max);
 
     if (rc == LIVE_OVERFLOW) {
@@ -275,8 +289,25 @@ live_rtmp_hold(live_rtmp_session_t *s, live_reader_t *in)
 static int
 live_rtmp_too_early(live_rtmp_session_t *s)
 {
-    live_rtmp_fail(s, "more than %d bytes before a publish was accepted",
-                   LIVE_RTMP_MAX_EARLY);
+    live_rtmp_fail(s, "more than %u bytes before a publish was accepted",
+                   s->conf->setup_bytes);
+
+    return LIVE_ERROR;
+}
+
+
+/* Small messages cost more than their bytes (RTMP-120). */
+
+static int
+live_rtmp_early_message(live_rtmp_session_t *s)
+{
+    if (s->early_messages < s->conf->setup_messages) {
+        s->early_messages++;
+        return LIVE_OK;
+    }
+
+    live_rtmp_fail(s, "more than %u messages before a publish was accepted",
+                   s->conf->setup_messages);
 
     return LIVE_ERROR;
 }
@@ -365,7 +396,7 @@ live_rtmp_part_add(live_rtmp_session_t *s, const live_rtmp_slice_t *slice)
         size = size > 256 ? size : 256;
         size = size < cs->length ? size : cs->length;
 
-        if (s->collected - old + size > LIVE_RTMP_MAX_COLLECTED) {
+        if (s->collected - old + size > s->conf->max_amf) {
             return live_rtmp_failed(s, "too many unfinished messages");
         }
 
@@ -560,18 +591,40 @@ void
 live_rtmp_close(live_rtmp_session_t *s, const char *code,
     const char *description)
 {
+    uint32_t           msid;
+    static const char  connection[] = "NetConnection.";
+
     if (s->state == LIVE_RTMP_CLOSING) {
         return;
     }
 
+    msid = strncmp(code, connection, sizeof(connection) - 1) ? s->msid : 0;
+
     /* before connect nobody would understand a status */
 
     if (s->state > LIVE_RTMP_CONNECT) {
-        live_rtmp_send_status(s, "onStatus", s->msid, code, description);
+        live_rtmp_send_status(s, "onStatus", msid, code, description);
     }
 
     s->state = LIVE_RTMP_CLOSING;
     live_rtmp_bytes_free(&s->held);
+}
+
+
+int
+live_rtmp_reconnect(live_rtmp_session_t *s, const char *description)
+{
+    if (!(s->caps & LIVE_RTMP_CAPS_RECONNECT)
+        || s->state == LIVE_RTMP_CLOSING)
+    {
+        return 0;
+    }
+
+    live_rtmp_send_status(s, "onStatus", 0,
+                          "NetConnection.Connect.ReconnectRequest",
+                          description);
+
+    return 1;
 }
 
 

@@ -11,7 +11,6 @@
 #include "live_rtmp_handshake.h"
 
 
-#define LIVE_RTMP_MAX_EARLY      (64 * 1024)    /* RTMP-120 */
 #define LIVE_RTMP_MAX_OUTPUT     (64 * 1024)    /* unsent */
 #define LIVE_RTMP_MAX_STREAMS    8              /* RTMP-61 */
 
@@ -21,6 +20,9 @@
 
 /* name and args, each with its NUL */
 #define LIVE_RTMP_SPLIT_SIZE     (LIVE_RTMP_MAX_NAME + LIVE_RTMP_MAX_ARGS + 2)
+
+/* bits of capsEx (RTMP-110) */
+#define LIVE_RTMP_CAPS_RECONNECT  0x01
 
 #define LIVE_RTMP_CSID_CONTROL   2              /* RTMP-31 */
 #define LIVE_RTMP_CSID_COMMAND   3
@@ -64,10 +66,13 @@ struct live_rtmp_session_s {
     live_rtmp_state_e            state;
     unsigned                     failed:1;
     unsigned                     accepted:1;    /* at least once */
+    unsigned                     enhanced:1;    /* connect names capsEx */
+    uint32_t                     caps;          /* capsEx of the peer */
     uint8_t                      streams;       /* bit n: msid n + 1 exists */
     uint32_t                     msid;          /* that is published on */
 
     uint32_t                     early;         /* bytes before accepted */
+    uint32_t                     early_messages;
     uint32_t                     received;      /* after the handshake */
     uint32_t                     acked;
     uint32_t                     peer_window;
@@ -119,9 +124,13 @@ void live_rtmp_data(live_rtmp_session_t *s, const live_rtmp_cs_t *cs,
     const uint8_t *data, size_t len);
 
 /* Starts to read AMF0, after the format byte of types 15 and 17 if it is
- * there (RTMP-41). */
-void live_rtmp_amf(live_amf_reader_t *a, uint32_t type, const uint8_t *data,
-    size_t len);
+ * there (RTMP-41), with the limits of the session. */
+void live_rtmp_amf(const live_rtmp_session_t *s, live_amf_reader_t *a,
+    uint32_t type, const uint8_t *data, size_t len);
+
+/* What cannot be read fails the session: LIVE_ERROR. */
+int live_rtmp_malformed(live_rtmp_session_t *s, const live_amf_reader_t *a,
+    const char *what);
 
 /* Splits "name?args" into two NUL-terminated strings, both in buf.
  * LIVE_ERROR: too long, or there are control characters. */

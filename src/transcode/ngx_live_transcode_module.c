@@ -121,8 +121,13 @@ ngx_live_transcode_open(ngx_live_publication_t *pub, ngx_live_app_conf_t *app)
         return NULL;
     }
 
+    if (ngx_live_limit_transcode(pub) != NGX_OK) {
+        return NULL;
+    }
+
     tc = ngx_calloc(sizeof(ngx_live_transcoder_t), pub->log);
     if (tc == NULL) {
+        ngx_live_limit_transcoded(pub, 1);
         return NULL;
     }
 
@@ -478,6 +483,8 @@ ngx_live_transcode_close(void *tap, ngx_uint_t owned)
     if (tc->timer.timer_set) {
         ngx_del_timer(&tc->timer);
     }
+
+    ngx_live_limit_transcoded(tc->pub, owned);
 
     tc->pub = NULL;
     ngx_live_store(&tc->gone, 1);

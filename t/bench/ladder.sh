@@ -120,7 +120,8 @@ ladder_encoder() {
     local width height profile rate
 
     read -r width height profile rate < <(ladder_rung "$2")
-    echo "-c:v:$1 libx264 -preset:v:$1 veryfast -profile:v:$1 $profile" \
+    # each frame of the source once, as on the other side
+    echo "-fps_mode:v:$1 passthrough -c:v:$1 libx264 -preset:v:$1 veryfast -profile:v:$1 $profile" \
          "-b:v:$1 ${rate}k -maxrate:v:$1 $((rate * 107 / 100))k" \
          "-bufsize:v:$1 $((rate * 3 / 2))k -g:v:$1 60 -keyint_min:v:$1 60" \
          "-sc_threshold:v:$1 0"
@@ -557,16 +558,26 @@ ladder_psnr() {
 }
 
 
-# Both have encoded with the same settings, or nothing can be compared.  Only
+# Both have encoded the same frames with the same settings, or nothing can be compared.  Only
 # key frames are asked for in another way; one1 has the same threads, too.
 ladder_same() {
     local but='keyint(_min)?='
 
     [ "$2" = one1 ] || but="$but|(lookahead_)?threads="
 
+    [ "$(ladder_count "$SCRATCH/live/$1.h264")" \
+      = "$(ladder_count "$SCRATCH/$2.h264")" ] \
+        || die "$1: there are more frames on one side than on the other"
+
     diff <(ladder_settings "$SCRATCH/live/$1.h264" "$but") \
         <(ladder_settings "$SCRATCH/$2.h264" "$but") > "$SCRATCH/diff" \
         || die "$1: the settings differ: $(cat "$SCRATCH/diff")"
+}
+
+
+ladder_count() {
+    ffprobe -v error -count_packets -show_entries stream=nb_read_packets \
+        -of csv=p=0 "$1" | tr -d ,
 }
 
 

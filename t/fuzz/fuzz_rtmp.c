@@ -31,7 +31,9 @@ typedef struct {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 
-static const live_rtmp_conf_t  conf = { 100000, 4096, 2500000 };
+static const live_rtmp_conf_t  conf = {
+    100000, 4096, 2500000, 64, 262144, 16, 65536, 100
+};
 
 
 static void

@@ -22,7 +22,9 @@
 #define FAIL    3
 
 
-static const live_rtmp_conf_t  conf = { 100000, 4096, 2500000 };
+static live_rtmp_conf_t  conf = {
+    100000, 4096, 2500000, 64, 262144, 16, 65536, 100
+};
 
 
 /* What the callbacks said, as text; payload as a sum for each message. */

@@ -145,6 +145,84 @@ test_apps(void)
 }
 
 
+/* connect with that value, in hex, as capsEx; "": without it */
+
+static void
+connect_caps(client_t *c, const char *hex)
+{
+    char  text[512];
+
+    snprintf(text, sizeof(text),
+             "02 0007 636f6e6e656374 003ff0000000000000 03"
+             "0003 617070 02 0004 6c697665 %s %s 0000 09",
+             *hex ? "0006 636170734578" : "", hex);
+
+    client_hex_message(c, 20, 0, text);
+}
+
+
+/* RTMP-99, RTMP-110, RTMP-111 */
+
+static void
+test_reconnect(void)
+{
+    int                asked;
+    size_t             i;
+    record_t          *rec;
+    client_t           c;
+    static const char  status[] = "\2\0\10onStatus\0\0\0\0\0\0\0\0\0\5\3"
+                                  "\0\5level\2\0\6status\0\4code\2\0\46"
+                                  "NetConnection.Connect.ReconnectRequest"
+                                  "\0\13description\2\0\5later\0\0\11";
+
+    static const struct {
+        const char  *hex;           /* of the property's value, "": none */
+        int          enhanced;
+        int          able;
+    } cases[] = {
+        { "", 0, 0 },
+        { "00 0000000000000000", 1, 0 },
+        { "00 3ff0000000000000", 1, 1 },
+        { "00 4000000000000000", 1, 0 },
+        { "00 402e000000000000", 1, 1 },
+        { "00 bff0000000000000", 0, 0 },        /* -1 */
+        { "00 7ff8000000000000", 0, 0 },        /* NaN */
+        { "00 7ff0000000000000", 0, 0 },        /* infinity */
+        { "00 4200000000000000", 0, 0 },        /* 2^33 */
+        { "02 0001 31", 0, 0 },                 /* "1" */
+        { "01 01", 0, 0 }                       /* true */
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        client_init(&c);
+        client_handshake(&c);
+        connect_caps(&c, cases[i].hex);
+        client_call(&c, "createStream", 4, 0, NULL);
+        client_call(&c, "publish", 5, 1, "key");
+
+        rec = run(&c, ACCEPT, c.len);
+        asked = live_rtmp_reconnect(rec->s, "later");
+        drain(rec);
+
+        tap_ok(strcmp(rec->text, "publish live||key||;ok") == 0
+               && output_has(rec, "capsEx\0\x3f\xf0\0\0\0\0\0\0", 15)
+                  == cases[i].enhanced
+               && asked == cases[i].able
+               && output_has(rec, status, sizeof(status) - 1)
+                  == cases[i].able
+               && live_rtmp_state(rec->s) == LIVE_RTMP_PUBLISHING,
+               "RTMP-99 capsEx \"%s\": %s", cases[i].hex, rec->text);
+
+        live_rtmp_close(rec->s, "NetConnection.Connect.Closed", "over");
+        tap_ok(live_rtmp_reconnect(rec->s, "later") == 0
+               && live_rtmp_state(rec->s) == LIVE_RTMP_CLOSING,
+               "who is closed is asked no more");
+        end(rec);
+        client_free(&c);
+    }
+}
+
+
 static void
 test_amf3(void)
 {
@@ -395,6 +473,7 @@ main(void)
 
     test_control();
     test_apps();
+    test_reconnect();
     test_amf3();
     test_order();
     test_limits();

@@ -1,0 +1,271 @@
+
+/* Publishing over RTMP: who may, and what becomes of those who did. */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_stream_live_rtmp.h"
+
+
+static uint32_t ngx_stream_live_rtmp_client(ngx_stream_live_rtmp_ctx_t *ctx,
+    const char *encoder);
+static ngx_uint_t ngx_stream_live_rtmp_name(const char *name);
+static void ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx,
+    const char *code, const char *name, const char *reason);
+
+
+int
+ngx_stream_live_rtmp_publish(void *data, const live_rtmp_publish_t *p)
+{
+    ngx_stream_live_rtmp_ctx_t *ctx = data;
+
+    ngx_str_t              app;
+    ngx_live_app_conf_t   *acf;
+    ngx_live_publisher_t  *publisher;
+
+    app.data = (u_char *) p->app;
+    app.len = ngx_strlen(p->app);
+
+    acf = ngx_live_application(&app);
+
+    if (acf == NULL) {
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName",
+                                    p->name, "unknown application");
+        return LIVE_OK;
+    }
+
+    if (!ngx_stream_live_rtmp_name(p->name)) {
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName", p->name,
+                                    "a stream name has 1 to 128 of A-Z a-z "
+                                    "0-9 . _ - and does not begin with a dot");
+        return LIVE_OK;
+    }
+
+    ctx->app = acf;
+    ctx->conf.max_message = acf->max_message;
+    ctx->name.data = ctx->name_buf;
+    ctx->name.len = ngx_strlen(p->name);
+    ngx_memcpy(ctx->name_buf, p->name, ctx->name.len + 1);
+
+    publisher = &ctx->publisher;
+
+    publisher->app = acf;
+    publisher->name = ctx->name;
+    publisher->sockaddr = ctx->session->connection->sockaddr;
+    publisher->log = ctx->session->connection->log;
+    publisher->lost = ngx_stream_live_rtmp_lost;
+    publisher->data = ctx;
+    publisher->client = ngx_stream_live_rtmp_client(ctx, p->flash_ver);
+    publisher->asked = 0;
+
+    ngx_stream_live_rtmp_claim(ctx);
+
+    return LIVE_OK;
+}
+
+
+/* The same encoder on the same host, whatever its port. */
+
+static uint32_t
+ngx_stream_live_rtmp_client(ngx_stream_live_rtmp_ctx_t *ctx,
+    const char *encoder)
+{
+    size_t            len;
+    uint32_t          crc;
+    u_char            text[NGX_SOCKADDR_STRLEN];
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+
+    len = ngx_sock_ntop(c->sockaddr, c->socklen, text, sizeof(text), 0);
+
+    ngx_crc32_init(crc);
+    ngx_crc32_update(&crc, text, len);
+    ngx_crc32_update(&crc, (u_char *) encoder, ngx_strlen(encoder));
+    ngx_crc32_final(crc);
+
+    return crc;
+}
+
+
+void
+ngx_stream_live_rtmp_claim(ngx_stream_live_rtmp_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+    ctx->pending = 0;
+
+    switch (ngx_live_publish_open(&ctx->publisher, &ctx->pub)) {
+
+    case NGX_LIVE_PUBLISH_AGAIN:
+        ctx->pending = 1;
+        ngx_add_timer(&ctx->poll, NGX_STREAM_LIVE_RETRY);
+        return;
+
+    case NGX_LIVE_PUBLISH_BUSY:
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName",
+                                    (char *) ctx->name_buf,
+                                    ctx->app->backup
+                                    ? "the stream is being published already, "
+                                      "and another publisher stands by"
+                                    : "the stream is being published already");
+        return;
+
+    case NGX_LIVE_PUBLISH_FULL:
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.Denied",
+                                    (char *) ctx->name_buf,
+                                    "the live zone is full");
+        return;
+
+    case NGX_LIVE_PUBLISH_LIMIT:
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.Denied",
+                                    (char *) ctx->name_buf,
+                                    "there are as many publications as "
+                                    "\"max_publications\" allows");
+        return;
+
+    case NGX_LIVE_PUBLISH_WAITS:
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "publishing begins, the stream has a publisher and "
+                      "this one waits");
+        break;
+
+    default:
+        ngx_log_error(NGX_LOG_INFO, c->log, 0, "publishing begins");
+        break;
+    }
+
+    ctx->state = "publishing";
+    ctx->nal_length_size = 0;
+
+    live_rtmp_accept(ctx->rtmp);
+
+    /* to be called when the worker begins to shut down */
+    c->idle = 1;
+
+    if (ngx_exiting) {
+        ngx_stream_live_rtmp_exiting(ctx);
+    }
+}
+
+
+void
+ngx_stream_live_rtmp_exiting(ngx_stream_live_rtmp_ctx_t *ctx)
+{
+    if (!live_rtmp_reconnect(ctx->rtmp, "the server restarts, come again")) {
+        return;
+    }
+
+    ctx->moves = 1;
+    ngx_live_publish_moves(ctx->pub);
+
+    ngx_log_error(NGX_LOG_INFO, ctx->session->connection->log, 0,
+                  "the worker shuts down, the publisher is asked to "
+                  "reconnect");
+}
+
+
+/* Also called by the upkeep timer. */
+
+void
+ngx_stream_live_rtmp_lost(void *data)
+{
+    ngx_stream_live_rtmp_ctx_t *ctx = data;
+
+    ngx_connection_t  *c;
+
+    if (ctx->closing) {
+        return;
+    }
+
+    c = ctx->session->connection;
+
+    if (ctx->moves) {
+        ctx->state = "moved";
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "the publisher has moved to another connection");
+
+    } else if (ngx_live_publish_waits(ctx->pub)) {
+        ctx->state = "replaced";
+        ngx_log_error(NGX_LOG_WARN, c->log, 0,
+                      "this publisher waits no longer: another one stands by");
+
+    } else {
+        ctx->state = "replaced";
+        ngx_log_error(NGX_LOG_WARN, c->log, 0,
+                      "the stream was taken over by another publisher");
+    }
+
+    ctx->closing = 1;
+
+    live_rtmp_close(ctx->rtmp, "NetStream.Unpublish.Success",
+                    "another publisher has taken the stream");
+
+    ngx_post_event(c->write, &ngx_posted_events);
+}
+
+
+static ngx_uint_t
+ngx_stream_live_rtmp_name(const char *name)
+{
+    const char  *p;
+
+    for (p = name; *p; p++) {
+
+        if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+            || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-'
+            || (*p == '.' && p != name))
+        {
+            continue;
+        }
+
+        return 0;
+    }
+
+    return p != name && p - name <= NGX_LIVE_MAX_NAME;
+}
+
+
+static void
+ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx, const char *code,
+    const char *name, const char *reason)
+{
+    /* names come from the peer: no byte of theirs goes to the log as it is */
+
+    if (ngx_stream_live_rtmp_name(name)) {
+        ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
+                      "publishing \"%s\" refused: %s", name, reason);
+
+    } else {
+        ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
+                      "publishing refused: %s", reason);
+    }
+
+    ctx->state = "refused";
+
+    live_rtmp_refuse(ctx->rtmp, code, reason);
+}
+
+
+void
+ngx_stream_live_rtmp_unpublish(void *data)
+{
+    ngx_stream_live_rtmp_ctx_t *ctx = data;
+
+    if (ctx->pub == NULL) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, ctx->session->connection->log, 0,
+                  "publishing ends");
+
+    ctx->duration = ngx_live_now() - ngx_live_publish_started(ctx->pub);
+    ctx->state = "finished";
+    ngx_stream_live_rtmp_unpace(ctx);
+
+    ngx_live_publish_close(ctx->pub);
+    ctx->pub = NULL;
+
+    ngx_add_timer(ctx->session->connection->read,
+                  ctx->limits->connect_timeout);
+}
