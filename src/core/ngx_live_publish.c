@@ -223,9 +223,10 @@ ngx_live_publish_started(ngx_live_publication_t *pub)
 
 void
 ngx_live_publish_metadata(ngx_live_publication_t *pub, double fps,
-    ngx_uint_t audio_only)
+    uint32_t audio_rate, ngx_uint_t audio_only)
 {
     pub->fps = fps;
+    pub->audio_rate = audio_rate;
     pub->audio_only = audio_only;
 }
 

@@ -119,9 +119,10 @@ void ngx_live_publish_close(ngx_live_publication_t *pub);
 ngx_int_t ngx_live_publish_config(ngx_live_publication_t *pub,
     live_codec_info_t *info, u_char *data, size_t len);
 
-/* What the metadata say: a frame rate or 0, and that there is no video. */
+/* What the metadata say: a frame rate, the bit/s of the audio, 0 where they do
+ * not, and that there is no video. */
 void ngx_live_publish_metadata(ngx_live_publication_t *pub, double fps,
-    ngx_uint_t audio_only);
+    uint32_t audio_rate, ngx_uint_t audio_only);
 
 /*
  * A frame begins.  NGX_OK: its bytes follow.  NGX_DECLINED: it is not wanted.

@@ -106,6 +106,7 @@ struct ngx_live_publication_s {
 
     live_clock_t             clock;
     double                   fps;       /* from metadata */
+    uint32_t                 audio_rate;    /* bit/s, the same */
     int64_t                  segment_us;
     int64_t                  max_us;
     int64_t                  begin_us;  /* of the segment of the lead */

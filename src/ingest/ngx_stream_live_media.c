@@ -468,6 +468,8 @@ ngx_stream_live_rtmp_metadata(void *data, const live_rtmp_metadata_t *md)
     }
 
     ngx_live_publish_metadata(ctx->pub, md->framerate,
+                              (uint32_t) ngx_min(md->audio_kbps * 1000,
+                                                 4e9),
                               md->has_audio && !md->has_video);
 
     if (md->encoder[0]) {

@@ -26,6 +26,10 @@
 /* frames whose times tell the frame rate */
 #define NGX_LIVE_RUNG_MEASURE   10
 
+/* units that wait for the tracks to be made, and for an encoder of audio */
+#define NGX_LIVE_RUNG_EARLY     600
+#define NGX_LIVE_RUNG_SOUND     600
+
 /* us after which the clock of the source knows it */
 #define NGX_LIVE_RUNG_TRUST     1000000
 
@@ -182,6 +186,10 @@ void ngx_live_rung_stop(ngx_live_rung_t *r, ngx_uint_t keep);
 
 void ngx_live_sound_start(ngx_live_output_t *o);
 void ngx_live_sound_stop(ngx_live_output_t *o, ngx_uint_t keep);
+
+/* Rungs that run always begin with the segment that is being made: what came
+ * of it while they were prepared has been kept. */
+void ngx_live_transcode_early(ngx_live_transcoder_t *tc);
 
 /* 1 when somebody has asked for its track lately, or it runs always. */
 ngx_uint_t ngx_live_output_wanted(ngx_live_output_t *o);

@@ -155,6 +155,11 @@ ngx_live_listen_feed(ngx_live_transcoder_t *tc, ngx_live_item_t *item)
             continue;
         }
 
+        if (o->encode.in.n > NGX_LIVE_RUNG_SOUND) {
+            tc->skipped++;
+            continue;
+        }
+
         copy = ngx_live_item(NGX_LIVE_ITEM_FRAME);
         if (copy == NULL) {
             continue;

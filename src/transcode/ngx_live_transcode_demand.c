@@ -30,6 +30,35 @@ ngx_live_transcode_demand(ngx_live_transcoder_t *tc)
 }
 
 
+void
+ngx_live_transcode_early(ngx_live_transcoder_t *tc)
+{
+    ngx_uint_t  i;
+
+    if (!tc->decoding && !tc->listening) {
+        return;
+    }
+
+    ngx_live_demand_rungs(tc);
+    ngx_live_demand_sounds(tc);
+
+    for (i = 0; i < tc->nrungs; i++) {
+        if (tc->rungs[i].out.state == NGX_LIVE_RUNG_WAITING) {
+            ngx_live_follow_boundary(&tc->rungs[i].out.w, &tc->pub->last);
+        }
+    }
+
+    for (i = 0; i < tc->nsounds; i++) {
+        if (tc->sounds[i].state == NGX_LIVE_RUNG_RUNNING) {
+            ngx_live_follow_boundary(&tc->sounds[i].w, &tc->pub->last);
+        }
+    }
+
+    ngx_live_decode_start(tc);
+    (void) ngx_live_stage_start(&tc->listen);
+}
+
+
 static void
 ngx_live_demand_rungs(ngx_live_transcoder_t *tc)
 {

@@ -21,6 +21,8 @@ static void *ngx_live_transcode_open(ngx_live_publication_t *pub,
     ngx_live_app_conf_t *app);
 static void ngx_live_transcode_config(void *tap, live_media_e media);
 static void ngx_live_transcode_boundary(void *tap, ngx_live_boundary_t *b);
+static void ngx_live_transcode_keep(ngx_live_transcoder_t *tc);
+static ngx_uint_t ngx_live_transcode_awaited(ngx_live_transcoder_t *tc);
 static void ngx_live_transcode_part(void *tap, int64_t us);
 static void ngx_live_transcode_begin(void *tap, live_media_e media,
     size_t size);
@@ -162,6 +164,10 @@ ngx_live_transcode_config(void *tap, live_media_e media)
 {
     ngx_live_transcoder_t *tc = tap;
 
+    if (media == LIVE_MEDIA_AUDIO && ngx_live_transcode_awaited(tc)) {
+        tc->listening = 1;
+    }
+
     if (media == LIVE_MEDIA_VIDEO ? tc->decoding : tc->listening) {
         ngx_live_transcode_record(tc, media);
     }
@@ -216,6 +222,8 @@ ngx_live_transcode_boundary(void *tap, ngx_live_boundary_t *b)
     tc->mark = live_us_to_ticks(b->us, LIVE_VIDEO_TIMESCALE);
     tc->marked = 1;
 
+    ngx_live_transcode_keep(tc);
+
     if (!tc->tracked) {
         return;
     }
@@ -243,6 +251,69 @@ ngx_live_transcode_boundary(void *tap, ngx_live_boundary_t *b)
             ngx_live_follow_boundary(&o->w, b);
         }
     }
+}
+
+
+/* Before it is known what rungs there are, a segment has begun: its units are
+ * kept for those that run always. */
+
+static void
+ngx_live_transcode_keep(ngx_live_transcoder_t *tc)
+{
+    ngx_live_item_t  *item;
+
+    if (!ngx_live_transcode_awaited(tc)) {
+        return;
+    }
+
+    /* of the newest segment only */
+
+    while ((item = ngx_live_items_take(&tc->decode.in)) != NULL) {
+        ngx_live_item_free(item);
+    }
+
+    if (tc->pub->writers[LIVE_MEDIA_VIDEO].sh) {
+        tc->decoding = 1;
+        ngx_live_transcode_record(tc, LIVE_MEDIA_VIDEO);
+    }
+
+    if (tc->pub->writers[LIVE_MEDIA_AUDIO].config && !tc->listening) {
+        tc->listening = 1;
+        ngx_live_transcode_record(tc, LIVE_MEDIA_AUDIO);
+    }
+}
+
+
+/* 1 while rungs that are wanted have no tracks yet, or had them before. */
+
+static ngx_uint_t
+ngx_live_transcode_awaited(ngx_live_transcoder_t *tc)
+{
+    uint64_t               wanted;
+    ngx_uint_t             i;
+    ngx_live_stream_sh_t  *st;
+
+    if (tc->tracked || tc->finishing) {
+        return 0;
+    }
+
+    if (tc->app->transcode == NGX_LIVE_TRANSCODE_ALWAYS) {
+        return 1;
+    }
+
+    st = tc->pub->st;
+
+    for (i = 0; i < st->ntracks; i++) {
+        wanted = ngx_live_load(&st->tracks[i].wanted);
+
+        if (st->tracks[i].rung && wanted
+            && ngx_live_now() < wanted + tc->app->transcode_idle)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -359,6 +430,11 @@ ngx_live_transcode_sample(void *tap, live_media_e media, live_sample_t *s)
 static void
 ngx_live_transcode_video(ngx_live_transcoder_t *tc, ngx_live_item_t *item)
 {
+    if (!tc->tracked && tc->decode.in.n > NGX_LIVE_RUNG_EARLY) {
+        ngx_live_item_free(item);
+        return;
+    }
+
     if (tc->dropping && (item->sample.flags & LIVE_SAMPLE_KEY)
         && tc->decode.in.n < NGX_LIVE_STAGE_BATCH * 4)
     {
@@ -385,9 +461,15 @@ ngx_live_transcode_video(ngx_live_transcoder_t *tc, ngx_live_item_t *item)
 static void
 ngx_live_transcode_audio(ngx_live_transcoder_t *tc, ngx_live_item_t *item)
 {
+    if (tc->listen.in.n > NGX_LIVE_RUNG_SOUND) {
+        tc->skipped++;
+        ngx_live_item_free(item);
+        return;
+    }
+
     ngx_live_stage_push(&tc->listen, item);
 
-    if (ngx_live_stage_start(&tc->listen) != NGX_OK) {
+    if (tc->tracked && ngx_live_stage_start(&tc->listen) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, tc->log, 0,
                       "sound is lost, the thread pool takes no more tasks");
     }

@@ -225,7 +225,8 @@ ngx_live_probe_sound(ngx_live_transcoder_t *tc, live_rung_t *conf)
     ngx_live_output_t  *o;
 
     if (!conf->audio_only
-        && live_rung_passes_audio(conf, &tc->probed[LIVE_MEDIA_AUDIO], 0))
+        && live_rung_passes_audio(conf, &tc->probed[LIVE_MEDIA_AUDIO],
+                                  tc->pub->audio_rate))
     {
         return 0;
     }
@@ -422,6 +423,7 @@ ngx_live_transcode_tracks(ngx_live_transcoder_t *tc)
                       + pub->rungs;
 
     ngx_live_probe_link(tc);
+    ngx_live_transcode_early(tc);
 
     ngx_live_render_later(pub->zone, pub->st, NGX_LIVE_RENDER_ALL);
 }

@@ -50,7 +50,7 @@ ngx_live_stage_end(ngx_live_stage_t *s)
 void
 ngx_live_decode_start(ngx_live_transcoder_t *tc)
 {
-    if (!ngx_live_decode_room(tc)) {
+    if (!tc->tracked || !ngx_live_decode_room(tc)) {
         return;
     }
 

@@ -25,6 +25,7 @@ const PLAYERS = {
         start() {
             const Hls = window.Hls;
             const delay = Number(parameters.get("delay"));
+            const room = Number(parameters.get("room") || 0.3);
             const config = {
                 lowLatencyMode: true,
                 maxLiveSyncPlaybackRate: 1.1,
@@ -35,7 +36,7 @@ const PLAYERS = {
              * stay where a slow start has left it */
             if (delay) {
                 config.liveSyncDuration = delay;
-                config.liveMaxLatencyDuration = delay + 0.3;
+                config.liveMaxLatencyDuration = delay + room;
             }
 
             const hls = new Hls(config);
@@ -44,11 +45,16 @@ const PLAYERS = {
             hls.on(Hls.Events.ERROR, (event, data) => {
                 watch.error([data.fatal ? "fatal" : "error", data.details,
                              data.response ? data.response.code : "",
-                             data.reason || ""].join(" ").trim());
+                             data.reason || (data.error ? data.error.message
+                                                        : "")]
+                            .join(" ").trim());
             });
 
             hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
             hls.on(Hls.Events.LEVEL_LOADED, () => { seen.playlists++; });
+            hls.on(Hls.Events.LEVEL_SWITCHED, (event, data) => {
+                watch.level(hls.levels[data.level].height);
+            });
             hls.on(Hls.Events.FRAG_LOADED, (event, data) => {
                 seen[data.part ? "parts" : "fragments"]++;
             });
@@ -87,6 +93,12 @@ const PLAYERS = {
                 watch.error(error && error.code
                             ? error.code + " " + error.message
                             : String(error));
+            });
+
+            player.on("qualityChangeRendered", (event) => {
+                if (event.mediaType === "video") {
+                    watch.level(event.newRepresentation.height);
+                }
             });
 
             watch.attach(video);

@@ -34,6 +34,11 @@ class Watch {
         this.longestGap = 0;    /* ms between two frames */
         this.own = [];          /* the player's latency, ms */
         this.rates = [];        /* playback rates */
+        this.sizes = [];        /* of pictures, each time another one begins */
+        this.levels = [];       /* renditions, as the player tells of them */
+        this.offsets = {};      /* by height: ms from presentation to pen */
+        this.ranges = 0;        /* the most that were buffered */
+        this.lastMediaTime = null;
         this.start = null;      /* quality when settled */
         this.latency = () => null;
         this.details = () => null;
@@ -64,7 +69,18 @@ class Watch {
     }
 
     error(text) {
-        this.errors.push(text);
+        this.errors.push(text + " at " + this.now().toFixed(1) + " s");
+    }
+
+    /* A rendition that the player has switched to. */
+    level(height) {
+        this.levels.push({ at: this.now(), height: height });
+    }
+
+    /* s since the start */
+    now() {
+        return this.startedAt === null
+               ? 0 : (performance.now() - this.startedAt) / 1000;
     }
 
     settled() {
@@ -123,10 +139,11 @@ class Watch {
         const shown = Math.max(now, metadata.expectedDisplayTime);
 
         this.presented++;
+        this.onSize(metadata, shown);
 
         if (this.settled()) {
             if (this.presented % READ_EACH === 0) {
-                this.take(Date.now() + (shown - now));
+                this.take(Date.now() + (shown - now), metadata);
             }
 
             if (this.lastFrameAt !== null) {
@@ -138,14 +155,35 @@ class Watch {
         }
     }
 
+    /* A switch: what is between its two pictures, on the screen and in the
+     * stream, in ms. */
+    onSize(metadata, shown) {
+        const last = this.sizes.at(-1);
+
+        if (!last || last.height !== metadata.height) {
+            this.sizes.push({
+                at: this.now(),
+                height: metadata.height,
+                gap: last ? Math.round(shown - this.shownAt) : 0,
+                step: last ? Math.round((metadata.mediaTime
+                                         - this.lastMediaTime) * 1000) : 0
+            });
+        }
+
+        this.shownAt = shown;
+        this.lastMediaTime = metadata.mediaTime;
+    }
+
     /* at: when it is shown, Unix time in ms */
-    take(at) {
+    take(at, metadata) {
         const drawn = this.read(at);
 
         if (drawn === null) {
             this.unread++;
         } else {
             this.glass.push(at - drawn);
+            (this.offsets[metadata.height] ??= [])
+                .push(drawn - metadata.mediaTime * 1000);
         }
     }
 
@@ -204,6 +242,7 @@ class Watch {
         }
 
         this.rates.push(this.video.playbackRate);
+        this.ranges = Math.max(this.ranges, this.video.buffered.length);
     }
 
     quality() {
@@ -253,6 +292,14 @@ class Watch {
             unread: this.unread,
             longestGap: Math.round(this.longestGap),
             rate: spread(this.rates, 1000),
+
+            sizes: this.sizes,
+            levels: this.levels,
+            offsets: Object.fromEntries(
+                Object.entries(this.offsets)
+                      .map(([height, ms]) => [height, spread(ms)])),
+            ranges: this.ranges,
+            now: this.now(),
             details: attempt(this.details)
         };
     }

@@ -32,7 +32,7 @@ our @EXPORT = qw/
 /;
 
 
-# How long segments are, s: rungs begin with the second one.
+# How long segments are, s.
 our $segment = 2;
 
 

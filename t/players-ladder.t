@@ -1,0 +1,371 @@
+#!/usr/bin/env perl
+
+# A ladder in real players: hls.js and dash.js in Chromium, each with its low
+# latency, on rungs that always run and on rungs that run on demand.  The
+# connection becomes slow in two steps, by limit_rate, and fast again, and the
+# players go down to the lowest rung and up to the source again.
+#
+# They stay some seconds behind the live edge: one that has no more than a
+# second in its buffer stalls when the request that is under way becomes slow.
+#
+# The pictures show the time at which they were drawn (t/browser/clock.c), so
+# that a rung which is not in step with its source is seen as well.
+#
+# Environment: LIVE_PLAYERS is a pattern of the names of some players, and
+# LIVE_FIGURES names a file for what was measured instead of ladder.json in the
+# test's folder.
+#
+# alone
+
+use strict;
+use warnings;
+
+use JSON::PP ();
+use List::Util qw/ max /;
+use Test::More;
+use Test::Live;
+use Test::Live::Browser;
+
+use constant {
+    FPS     => 30,
+    SOURCE  => 360,     # heights
+    LOWEST  => 144,
+    SETTLED => 6,       # s to play on before the next change
+    DELAY   => 6,       # s behind the live edge
+
+    # bytes a second of each answer: the source has about 190 thousand, rungs
+    # have 70 and 20
+    FAST    => '800k',
+    SLOW    => '150k',
+    SLOWER  => '50k',
+};
+
+my @players = (
+    { name => 'hls.js, always', player => 'hls',
+      url => 'always/hls/playlist.m3u8' },
+    { name => 'dash.js, always', player => 'dash',
+      url => 'always/dash/manifest.mpd' },
+    { name => 'hls.js, on demand', player => 'hls',  round => 1,
+      url => 'demand/hls/playlist.m3u8' },
+    { name => 'dash.js, on demand', player => 'dash', round => 1,
+      url => 'demand/dash/manifest.mpd' },
+);
+
+my $json = JSON::PP->new->canonical;
+my %figures;
+my $pattern = $ENV{LIVE_PLAYERS} // '';
+
+@players = grep { $_->{name} =~ /$pattern/ } @players;
+
+my $t = Test::Live->new();
+my $slow = $t->dir() . '/slow';
+my $slower = $t->dir() . '/slower';
+
+$t->write_file_expand('nginx.conf', <<"CONF");
+%%TEST_GLOBALS%%
+worker_processes 2;
+
+thread_pool live threads=2;
+
+events { }
+
+live {
+    zone 256m;
+    thread_pool live;
+    segment 2s max=3s;
+    window 30s;
+
+    rendition source copy;
+    rendition mid size=426x240 video=500k preset=ultrafast;
+    rendition low size=256x144 video=150k preset=ultrafast;
+
+    application always {
+        transcode always;
+    }
+
+    application demand {
+        transcode on_demand;
+    }
+}
+
+stream {
+    server {
+        listen 127.0.0.1:%%PORT_1935%%;
+        live_rtmp;
+    }
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    types {
+        text/html html;
+        text/css css;
+        text/javascript js;
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_8080%%;
+
+        # in small pieces, as a slow line has them, not once a second
+        sendfile_max_chunk 4k;
+
+        set \$rate @{[ FAST ]};
+
+        if (-f $slow) {
+            set \$rate @{[ SLOW ]};
+        }
+
+        if (-f $slower) {
+            set \$rate @{[ SLOWER ]};
+        }
+
+        location /always/ {
+            limit_rate \$rate;
+            live_play always;
+        }
+
+        location /demand/ {
+            limit_rate \$rate;
+            live_play demand;
+        }
+
+        location /browser/ {
+            root %%ROOT%%/t;
+        }
+    }
+}
+CONF
+
+$t->run();
+
+my $base = 'http://127.0.0.1:' . $t->port(8080);
+
+for my $round (0, 1) {
+    my @round = grep { ($_->{round} // 0) == $round } @players or next;
+    my $publisher = publish(map { $_->{url} =~ m{^(.*)/} } @round);
+
+    play(@round);
+    $t->end($publisher);
+}
+
+$t->write_file($ENV{LIVE_FIGURES} || 'ladder.json',
+               $json->pretty->encode(\%figures));
+
+done_testing();
+
+
+# One encoder for all of a round: as an encoder at 1.5 Mbit/s that fills.
+sub publish {
+    my (@streams) = @_;
+
+    my $clock = $t->dir() . '/clock';
+    my $rtmp = 'rtmp://127.0.0.1:' . $t->port(1935);
+
+    my ($code, $output) = $t->command(qw/ cc -std=gnu11 -O2 -o /, $clock,
+                                      $t->root() . '/t/browser/clock.c');
+
+    is($code, 0, 'the clock compiles') or BAIL_OUT($output);
+
+    my @encode = (
+        qw/ ffmpeg -nostdin -loglevel warning -probesize 32
+            -f rawvideo -pix_fmt yuv420p -video_size 640x360 -framerate /, FPS,
+        qw/ -i pipe:0 -f lavfi -i sine=frequency=440:sample_rate=48000
+            -map 0:v -map 1:a -c:v libx264 -preset ultrafast
+            -tune zerolatency -b:v 1500k -maxrate 1500k -bufsize 750k
+            -x264-params nal-hrd=cbr -sc_threshold 0 -g /, 2 * FPS,
+        qw/ -c:a aac -b:a 64k -flush_packets 1 -flags +global_header
+            -f tee /,
+        join '|', map { "[f=flv:flvflags=no_duration_filesize]$rtmp/$_" }
+                  @streams,
+    );
+
+    my $publisher = $t->spawn({ output => 'publish.out' }, 'sh', '-c',
+                              '"$0" 640 360 ' . FPS . ' | "$@"', $clock,
+                              @encode);
+
+    for my $stream (@streams) {
+        ok($t->wait_for(sub { segments("$stream/source") >= 6 }, 60,
+                        'sixth segment'),
+           "$stream: a stream is there") or diag($t->output($publisher));
+    }
+
+    return $publisher;
+}
+
+
+sub segments {
+    my ($stream) = @_;
+
+    my $text = $t->get("/$stream/playlist.m3u8", timeout => 20)->{body};
+
+    return scalar(() = $text =~ /^#EXTINF:/mg);
+}
+
+
+sub play {
+    my (@round) = @_;
+
+    my @streams = map { $_->{url} =~ m{^(.*)/} } @round;
+
+    ok($t->wait_for(sub { running(@streams) }, 60, 'segments of all rungs'),
+       "all rungs run: @streams");
+
+    my $browser = Test::Live::Browser->new($t, map {
+        "$base/browser/latency.html?player=$_->{player}&url=/$_->{url}"
+            . '&room=20&delay=' . DELAY
+    } @round);
+
+    my @high = until_all($browser, \@round, 'the source is shown', sub {
+        return $_[0]{height} == SOURCE && $_[0]{seconds} > 0;
+    }, @streams);
+
+    $t->write_file('slow', '');
+
+    my @mid = until_all($browser, \@round, 'a rung is, on a slow line', sub {
+        return $_[0]{height} < SOURCE;
+    }, @streams);
+
+    $t->write_file('slower', '');
+
+    my @low = until_all($browser, \@round, 'the lowest, on a slower one', sub {
+        return $_[0]{height} == LOWEST;
+    }, @streams);
+
+    unlink $slow, $slower;
+
+    my @again = until_all($browser, \@round, 'the source, on a fast one', sub {
+        return $_[0]{height} == SOURCE;
+    }, @streams);
+
+    check($round[$_], $high[$_], $low[$_], $again[$_]) for 0 .. $#round;
+
+    is_deeply($browser->crashes(), [], 'no page has an uncaught error');
+    is_deeply($browser->refused(), [], 'no request is refused');
+
+    $browser->end();
+}
+
+
+# Plays until it is true of all players, and then on for a while: the reports.
+sub until_all {
+    my ($browser, $round, $what, $true, @streams) = @_;
+
+    my @since;
+
+    $t->wait_for(sub {
+        running(@streams);
+
+        return 0 unless $browser->reports();
+
+        for my $i (0 .. $#$round) {
+            my $r = $browser->report($i);
+
+            $since[$i] //= $r->{now} if $true->($r);
+        }
+
+        return !grep {
+            !defined $since[$_]
+            || $browser->report($_)->{now} - $since[$_] < SETTLED
+        } 0 .. $#$round;
+    }, 120, $what);
+
+    my @reports = map { $browser->report($_) } 0 .. $#$round;
+
+    for my $i (0 .. $#$round) {
+        ok(defined $since[$i], "$round->[$i]{name}: $what")
+            or diag($json->encode($reports[$i] // {}));
+    }
+
+    return @reports;
+}
+
+
+# True when all rungs have what players may want of them.  It is another viewer
+# of them as well: one that nobody watches begins with the next segment, and a
+# player that comes to it jumps over what is missing before that.
+sub running {
+    my (@streams) = @_;
+
+    return !grep { segments($_) < 4 }
+           map { ("$_/mid", "$_/low") } @streams;
+}
+
+
+sub check {
+    my ($player, $high, $low, $again) = @_;
+
+    my $name = $player->{name};
+    my $frames = $again->{played} * FPS;
+
+    # hls.js tells of each request that it gives up as too slow
+    my @errors = grep { !/^error aborted\b/ } @{ $again->{errors} };
+
+    is_deeply(\@errors, [], "$name: no error of any kind");
+    cmp_ok($again->{stalledMs}, '<=', 100, "$name: no stall")
+        or diag("$again->{stalls} stalls");
+    is($again->{seeks}, 0, "$name: it jumps over nothing");
+    is($again->{ranges}, 1, "$name: the buffer never has a hole (HLS-46)");
+    cmp_ok($again->{played} + $again->{stalledMs} / 1000, '>=',
+           0.9 * $again->{seconds}, "$name: time goes on");
+    cmp_ok(abs($again->{frames} - $frames), '<=', 0.1 * $frames,
+           "$name: frames come as published")
+        or diag("$again->{frames} frames in $again->{played} s");
+
+    check_switches("$name, pictures", $again->{sizes}, $high, $low);
+    check_switches("$name, events", $again->{levels}, $high, $low);
+    check_seams($name, $again);
+    check_sound("$name, slow", $high, $low);
+    check_sound("$name, fast again", $low, $again);
+
+    $figures{$name} = $again;
+    diag("$name: " . join ', ', map {
+        sprintf '%.1f s %d (%d/%d ms)', @$_{qw/ at height step gap /}
+    } @{ $again->{sizes} });
+}
+
+
+# Down once it is slow, and up once it is fast; from where there was no change
+# any more.
+sub check_switches {
+    my ($what, $all, $high, $low) = @_;
+
+    my @slow = grep { $_->{at} > $high->{now} && $_->{at} <= $low->{now} }
+               @$all;
+
+    ok(scalar(grep { $_->{height} == LOWEST } @slow), "$what: down")
+        or diag($json->encode($all));
+    is($all->[-1]{height}, SOURCE, "$what: and up again");
+    cmp_ok($all->[-1]{at}, '>', $low->{now}, "$what: in this order");
+}
+
+
+# Neither the stream's time nor what is in the pictures jumps at a switch.
+sub check_seams {
+    my ($name, $r) = @_;
+
+    my @switches = @{ $r->{sizes} };
+
+    shift @switches;
+
+    # one frame is 33 ms, and a busy machine leaves some out
+    cmp_ok(max(map { abs $_->{step} } @switches), '<=', 100,
+           "$name: switches are between frames that follow on each other")
+        or diag($json->encode(\@switches));
+
+    my $offsets = $r->{offsets};
+
+    for my $height (grep { $_ != SOURCE } sort keys %$offsets) {
+        cmp_ok(abs($offsets->{$height}{p50} - $offsets->{+SOURCE}{p50}), '<=',
+               1000 / FPS, "$name: $height lines are in step with the source");
+    }
+}
+
+
+# 64 kbit/s are 8000 bytes a second.
+sub check_sound {
+    my ($what, $from, $to) = @_;
+
+    cmp_ok($to->{audioBytes} - $from->{audioBytes}, '>=',
+           4000 * ($to->{now} - $from->{now}), "$what: sound goes on");
+}
