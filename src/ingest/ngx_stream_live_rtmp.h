@@ -32,7 +32,7 @@ typedef enum {
 
 /* What a connection may cost; see docs/security.md. */
 typedef struct {
-    ngx_msec_t                handshake_timeout;    /* from accept on */
+    ngx_msec_t                handshake_timeout;    /* behind that of TLS */
     ngx_msec_t                connect_timeout;      /* the same, to publish */
     ngx_uint_t                chunk_streams;
     size_t                    amf_size;
@@ -66,7 +66,7 @@ typedef struct {
     live_rtmp_session_t      *rtmp;
     live_rtmp_conf_t          conf;
     ngx_stream_live_limits_t *limits;
-    ngx_msec_t                accepted;     /* the connection was */
+    ngx_msec_t                began;        /* when it came to us */
 
     ngx_live_app_conf_t      *app;
     ngx_live_publication_t   *pub;

@@ -355,7 +355,7 @@ ngx_stream_live_rtmp_handler(ngx_stream_session_t *s)
     ctx->conf.chunk_size = NGX_STREAM_LIVE_CHUNK;
     ctx->conf.ack_window = NGX_STREAM_LIVE_WINDOW;
     ctx->limits = &rscf->limits;
-    ctx->accepted = ngx_current_msec;
+    ctx->began = ngx_current_msec;
 
     ngx_stream_live_limits_set(&ctx->conf, ctx->limits);
 
@@ -600,7 +600,7 @@ ngx_stream_live_rtmp_input(ngx_stream_live_rtmp_ctx_t *ctx, u_char *buf,
 }
 
 
-/* From here on it is the publish that is waited for, since the accept. */
+/* From here on it is the publish that is waited for. */
 
 static void
 ngx_stream_live_rtmp_greeted(ngx_stream_live_rtmp_ctx_t *ctx)
@@ -608,7 +608,7 @@ ngx_stream_live_rtmp_greeted(ngx_stream_live_rtmp_ctx_t *ctx)
     ngx_msec_t  elapsed;
 
     ctx->greeted = 1;
-    elapsed = ngx_current_msec - ctx->accepted;
+    elapsed = ngx_current_msec - ctx->began;
 
     ngx_add_timer(ctx->session->connection->read,
                   ctx->limits->connect_timeout
