@@ -213,7 +213,7 @@ sub play {
 
     my $browser = Test::Live::Browser->new($t, map {
         "$base/browser/latency.html?player=$_->{player}&url=/$_->{url}"
-            . '&room=20&delay=' . DELAY
+            . '&quick&room=20&delay=' . DELAY
     } @round);
 
     my @high = until_all($browser, \@round, 'the source is shown', sub {

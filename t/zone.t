@@ -27,7 +27,7 @@ worker_processes 2;
 events { }
 
 live {
-    zone 8m;
+    zone 10m;
     segment 500ms max=1s;
     window 1500ms;
 

@@ -39,6 +39,13 @@ const PLAYERS = {
                 config.liveMaxLatencyDuration = delay + room;
             }
 
+            /* s, half-lives of its estimate of the bandwidth: with those it
+             * has it sees a line become slow when its buffer is empty */
+            if (parameters.has("quick")) {
+                config.abrEwmaFastLive = 1;
+                config.abrEwmaSlowLive = 3;
+            }
+
             const hls = new Hls(config);
             const seen = { parts: 0, fragments: 0, playlists: 0 };
 
