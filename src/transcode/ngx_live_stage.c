@@ -57,6 +57,25 @@ ngx_live_items_add(ngx_live_items_t *items, ngx_live_item_t *item)
 }
 
 
+void
+ngx_live_items_frame(ngx_live_items_t *items, live_frame_t *frame)
+{
+    ngx_live_item_t  *item;
+
+    item = ngx_live_item(NGX_LIVE_ITEM_FRAME);
+
+    if (item == NULL) {
+        live_frame_free(frame);
+        return;
+    }
+
+    item->frame = frame;
+    item->bytes = live_frame_bytes(frame);
+
+    ngx_live_items_add(items, item);
+}
+
+
 ngx_live_item_t *
 ngx_live_items_take(ngx_live_items_t *items)
 {

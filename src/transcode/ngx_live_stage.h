@@ -85,6 +85,10 @@ ngx_live_item_t *ngx_live_item(ngx_live_item_e kind);
 void ngx_live_item_free(ngx_live_item_t *item);
 
 void ngx_live_items_add(ngx_live_items_t *items, ngx_live_item_t *item);
+
+/* Takes a frame over, as an item; where there is no memory it is lost. */
+void ngx_live_items_frame(ngx_live_items_t *items, live_frame_t *frame);
+
 ngx_live_item_t *ngx_live_items_take(ngx_live_items_t *items);
 void ngx_live_items_free(ngx_live_items_t *items);
 

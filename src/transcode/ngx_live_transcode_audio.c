@@ -84,20 +84,9 @@ ngx_live_listen_record(ngx_live_transcoder_t *tc, ngx_live_item_t *item)
 static void
 ngx_live_listen_emit(void *ctx, live_frame_t *frame)
 {
-    ngx_live_item_t        *item;
     ngx_live_transcoder_t  *tc = ctx;
 
-    item = ngx_live_item(NGX_LIVE_ITEM_FRAME);
-
-    if (item == NULL) {
-        live_frame_free(frame);
-        return;
-    }
-
-    item->frame = frame;
-    item->bytes = live_frame_bytes(frame);
-
-    ngx_live_items_add(&tc->listen.out, item);
+    ngx_live_items_frame(&tc->listen.out, frame);
 }
 
 

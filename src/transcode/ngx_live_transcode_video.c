@@ -183,7 +183,6 @@ static void
 ngx_live_decode_emit(void *ctx, live_frame_t *frame)
 {
     ngx_uint_t              due;
-    ngx_live_item_t        *item;
     ngx_live_transcoder_t  *tc = ctx;
 
     for (due = 0; due < tc->nmarks; due++) {
@@ -200,17 +199,7 @@ ngx_live_decode_emit(void *ctx, live_frame_t *frame)
                     tc->nmarks * sizeof(int64_t));
     }
 
-    item = ngx_live_item(NGX_LIVE_ITEM_FRAME);
-
-    if (item == NULL) {
-        live_frame_free(frame);
-        return;
-    }
-
-    item->frame = frame;
-    item->bytes = live_frame_bytes(frame);
-
-    ngx_live_items_add(&tc->decode.out, item);
+    ngx_live_items_frame(&tc->decode.out, frame);
 }
 
 
@@ -414,9 +403,8 @@ ngx_live_scale_create(ngx_live_rung_t *r)
 static void
 ngx_live_scale_frame(ngx_live_rung_t *r, ngx_live_item_t *item)
 {
-    live_frame_t     *out;
-    const char       *reason;
-    ngx_live_item_t  *made;
+    live_frame_t  *out;
+    const char    *reason;
 
     if (r->scaler == NULL && ngx_live_scale_create(r) != NGX_OK) {
         return;
@@ -436,17 +424,7 @@ ngx_live_scale_frame(ngx_live_rung_t *r, ngx_live_item_t *item)
         return;
     }
 
-    made = ngx_live_item(NGX_LIVE_ITEM_FRAME);
-
-    if (made == NULL) {
-        live_frame_free(out);
-        return;
-    }
-
-    made->frame = out;
-    made->bytes = live_frame_bytes(out);
-
-    ngx_live_items_add(&r->scale.out, made);
+    ngx_live_items_frame(&r->scale.out, out);
 }
 
 
