@@ -11,9 +11,12 @@
 
 #define NGX_LIVE_UPKEEP_INTERVAL  1000
 
-/* from here on, percent of the zone, what no playlist lists goes earlier */
-#define NGX_LIVE_PRESSURE_LOW     80
-#define NGX_LIVE_PRESSURE_HIGH    95
+/*
+ * From here on, percent of the zone, what no playlist lists goes earlier; with
+ * HIGH none of it is left, well before publishers are refused for it.
+ */
+#define NGX_LIVE_PRESSURE_LOW     75
+#define NGX_LIVE_PRESSURE_HIGH    90
 
 /* streams that one pass looks after; the rest waits for the next */
 #define NGX_LIVE_UPKEEP_BATCH     1024
