@@ -18,6 +18,8 @@ char *ngx_live_application_block(ngx_conf_t *cf, ngx_command_t *cmd,
 static void *ngx_live_core_create_app_conf(ngx_conf_t *cf);
 static char *ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *prev,
     void *conf);
+static char *ngx_live_core_state_path(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_live_core_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_live_core_segment(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -61,6 +63,13 @@ static ngx_command_t  ngx_live_core_commands[] = {
     { ngx_string("zone"),
       NGX_LIVE_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_live_core_zone,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("state_path"),
+      NGX_LIVE_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_live_core_state_path,
       0,
       0,
       NULL },
@@ -381,6 +390,40 @@ ngx_live_core_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (ngx_live_zone_add(cf, lcf->zone) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_live_core_state_path(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t        *value, path;
+    ngx_live_conf_t  *lcf;
+
+    lcf = (ngx_live_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_live_module);
+
+    if (lcf->zone->state_path.len) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    path = value[1];
+
+    while (path.len > 1 && path.data[path.len - 1] == '/') {
+        path.data[--path.len] = '\0';
+    }
+
+    if (path.len == 0) {
+        return "has an empty path";
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &path, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    lcf->zone->state_path = path;
 
     return NGX_CONF_OK;
 }

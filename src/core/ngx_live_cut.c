@@ -13,6 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_live_writer.h"
+#include "ngx_live_state.h"
 
 
 #define NGX_LIVE_CUT_START   1000000    /* us, for video to announce itself */
@@ -343,7 +344,7 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
     b.us = us;
     b.flags = 0;
 
-    if (st->msn == 1 && st->part_target) {
+    if (st->msn == st->first_msn && st->part_target) {
         ngx_live_cut_target(pub);
     }
 
@@ -366,6 +367,8 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
 
     b.msn = st->msn++;
     b.dsn = st->dsn;
+
+    ngx_live_state_save(pub->zone, st);
 
     pub->length_us = (pub->cut && !b.flags) ? us - pub->begin_us : 0;
 

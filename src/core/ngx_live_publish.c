@@ -57,8 +57,8 @@ ngx_live_publish_align(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
         ngx_live_publish_complete(zone, st, &st->tracks[i]);
     }
 
-    msn = 1;
-    st->dsn = 0;
+    msn = st->first_msn;
+    st->dsn = st->first_dsn;
 
     for (i = 0; i < st->ntracks; i++) {
         t = &st->tracks[i];
@@ -499,7 +499,7 @@ ngx_live_publish_start(ngx_live_publication_t *pub)
     ngx_live_track_sh_t    *t;
     ngx_live_segment_sh_t  *seg;
 
-    if (pub->st->msn == 1) {
+    if (pub->st->msn == pub->st->first_msn && !pub->st->anchored) {
         pub->st->anchor = ngx_live_now() - NGX_LIVE_TIMELINE_START;
     }
 

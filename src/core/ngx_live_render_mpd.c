@@ -152,7 +152,9 @@ ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
 
     p = ngx_live_period(st, st->nperiods);
 
-    p->id = ++st->nperiods;
+    /* numbers of before a restart are not used again */
+
+    p->id = st->first_msn - 1 + ++st->nperiods;
     p->msn = msn;
     p->start_us = start_us;
     p->grid_us = grid_us;

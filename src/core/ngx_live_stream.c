@@ -5,6 +5,7 @@
 #include <ngx_core.h>
 #include "ngx_live.h"
 #include "ngx_live_zone.h"
+#include "ngx_live_state.h"
 #include "live_m3u8.h"
 
 
@@ -155,7 +156,9 @@ ngx_live_stream_create_locked(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
     st->part = app->part ? app->part : NGX_LIVE_PART;
     st->part_target = app->part;
     st->msn = 1;
+    st->first_msn = 1;
 
+    ngx_live_state_load(zone, st);
     ngx_live_epoch(st, now);
 
     zone->sh->nstreams++;

@@ -292,9 +292,9 @@ ngx_live_upkeep_end(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
          * Players may finish what the last playlist lists (HLS-17); where
          * nothing was ever published, nobody needs it.
          */
-        st->deadline = st->msn > 1 ? now + 2 * st->window
-                                     + st->target_duration * 1000
-                                   : now;
+        st->deadline = st->msn > st->first_msn
+                       ? now + 2 * st->window + st->target_duration * 1000
+                       : now;
 
         /*
          * Players that follow the manifest would drop its last segments if

@@ -17,7 +17,7 @@
 
 #define NGX_LIVE_IOVS        64
 #define NGX_LIVE_BOUNDARIES  16
-#define NGX_LIVE_ENDS        32
+#define NGX_LIVE_ENDS        128
 #define NGX_LIVE_STAGE       (16 * 1024)
 
 

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include "ngx_live.h"
 #include "ngx_live_zone.h"
+#include "ngx_live_state.h"
 
 
 static ngx_int_t ngx_live_zone_init(ngx_shm_zone_t *shm_zone, void *data);
@@ -34,6 +35,7 @@ ngx_live_zone_add(ngx_conf_t *cf, ngx_live_zone_t *zone)
     index = ngx_align(zone->size / 8, ngx_pagesize);
 
     zone->fd = -1;
+    zone->pool = cf->pool;
     zone->shm_zone = ngx_shared_memory_add(cf, &ngx_live_zone_name, index,
                                            &ngx_live_core_module);
     if (zone->shm_zone == NULL) {
@@ -55,6 +57,10 @@ ngx_live_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     zone->file.name = ngx_live_zone_name;
     zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    if (ngx_live_state_open(zone, zone->pool, shm_zone->shm.log) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (old) {
         if (old->sh->layout != NGX_LIVE_LAYOUT) {

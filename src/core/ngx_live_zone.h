@@ -23,7 +23,7 @@
 #include "live_m3u8.h"
 
 
-#define NGX_LIVE_LAYOUT         4       /* of all shared structures */
+#define NGX_LIVE_LAYOUT         5       /* of all shared structures */
 
 #define NGX_LIVE_MAX_WORKERS    128     /* of old and new cycles together */
 #define NGX_LIVE_MAX_TRACKS     14      /* of one stream */
@@ -264,6 +264,13 @@ struct ngx_live_stream_sh_s {
     uint64_t                heard;          /* Unix ms of the last data */
     uint64_t                deadline;       /* Unix ms of the next state */
     uint64_t                started;        /* Unix ms of the publication */
+
+    /* what it began with: 1 and 0, or what "state_path" had kept */
+    uint64_t                first_msn;
+    uint64_t                first_dsn;
+    uint32_t                anchored;       /* its anchor was kept as well */
+    uint32_t                state_slot;     /* of its record + 1, or 0 */
+
     uint64_t                bytes_in;       /* of the publication */
     u_char                  address[NGX_LIVE_ADDRESS];  /* its publisher's */
     uint32_t                address_len;
@@ -360,6 +367,11 @@ struct ngx_live_zone_s {
     ngx_uint_t              slot;           /* of this worker */
     ngx_file_t              file;           /* for buffers that read fd */
     int                     events[NGX_LIVE_MAX_WORKERS];   /* eventfds */
+
+    ngx_pool_t             *pool;           /* of the cycle */
+    ngx_str_t               state_path;     /* NUL-terminated; empty: off */
+    ngx_fd_t                state_fd;
+    uint32_t                boot;           /* tells boots of the machine */
 };
 
 
