@@ -73,7 +73,8 @@ http {
 }
 CONF
 
-my %clip = (size => '320x180', gop => 30, fps => 30, seconds => 20);
+# long enough: where it begins again a frame lasts longer
+my %clip = (size => '320x180', gop => 30, fps => 30, seconds => 60);
 my @rungs = qw/ low tiny audio-48k /;
 
 $t->run();
@@ -82,6 +83,7 @@ test_listed();
 test_first_request();
 test_idle();
 test_again();
+test_joins();
 test_manifest();
 test_hidden();
 test_ends();
@@ -261,6 +263,97 @@ sub test_again {
 
 
 # A request for the manifest is one for all rungs.
+# A rung begins where a player that changes to it needs it: with the segment
+# before the one that is being made.  Those that run lose nothing by it.
+sub test_joins {
+    ok($t->wait_for(sub {
+        count_of('stops', 'live/a', 'low') > $begun
+    }, 15, 'end of low'), 'low: stops once more');
+
+    # what it made last is not made again
+    my $last = media_playlist($t, '/live/a/source')->last_msn();
+
+    ok($t->wait_for(sub {
+        media_playlist($t, '/live/a/source')->last_msn() >= $last + 2
+    }, 10, 'two segments'), 'the source goes on');
+
+    joins('low');
+
+    my $low = count_of('begins', 'live/a', 'low');
+
+    # the decoder runs for it by now, and goes back for another one
+    fetch($t, '/live/a/low', until => sub { @{ $_[0]{segments} } >= 4 });
+    joins('tiny', sub { media_playlist($t, '/live/a/low') });
+
+    my $r = fetch($t, '/live/a/low', until => sub { 1 });
+    my $source = fetch($t, '/live/a/source', until => sub { 1 });
+
+    is_deeply($r->{errors}, [], 'low meanwhile: by the rules');
+    cmp_ok(count_of('begins', 'live/a', 'low'), '==', $low,
+           'low meanwhile: runs as it did');
+    is_deeply([ cut_errors($source, $r, least => 6) ], [],
+              'low meanwhile: cut where the source is');
+    is_deeply([ decode_errors($t, $r) ], [], 'low meanwhile: decodes');
+    is_deeply(times_of($r), times_of($source, $r),
+              'low meanwhile: has all frames, each once');
+}
+
+
+sub joins {
+    my ($rung, $also) = @_;
+
+    my $source = media_playlist($t, '/live/a/source');
+    my $msn = $source->last_msn();
+
+    # not with a boundary
+    ok($t->wait_for(sub {
+        my $p = media_playlist($t, '/live/a/source');
+        my $parts = @{ $p->{open}{parts} };
+        my $new = $p->last_msn() > $msn;
+
+        $msn = $p->last_msn();
+
+        return !$new && $parts >= 2;
+    }, 10, 'the middle of a segment'), "$rung: in the middle of a segment");
+
+    my $p = Test::Live::M3U8->parse(
+        answer(ask($t, "/live/a/$rung/playlist.m3u8"))->{body});
+    my ($first) = map { $_->{msn} } @{ $p->{segments} }, $p->{open};
+
+    cmp_ok($first, '<=', $msn, "$rung: begins before it was asked for")
+        or return;
+
+    my $r = fetch($t, "/live/a/$rung", until => sub {
+        $also->() if $also;
+        return @{ $_[0]{segments} } >= 3;
+    });
+
+    $source = fetch($t, '/live/a/source', until => sub { 1 });
+
+    is_deeply($r->{errors}, [], "$rung: by the rules");
+    is_deeply([ cut_errors($source, $r, least => 3) ], [],
+              "$rung: cut where the source is, parts as well");
+    is_deeply([ decode_errors($t, $r) ], [], "$rung: decodes");
+    is_deeply(times_of($r), times_of($source, $r),
+              "$rung: has all frames of it");
+}
+
+
+# When the samples of a rendition are presented, in ms, within what the other
+# one has.
+sub times_of {
+    my ($r, $other) = @_;
+
+    my %in = map { $_->{msn} => 1 } grep { $_->{bytes} }
+             @{ ($other // $r)->{segments} };
+    my %have = map { $_->{msn} => 1 } grep { $_->{bytes} } @{ $r->{segments} };
+    my $part = { %$r, segments => [ grep { $in{ $_->{msn} } && $have{ $_->{msn} } }
+                                    @{ $r->{segments} } ] };
+
+    return [ map { sprintf '%.0f', $_ * 1000 } presented($part) ];
+}
+
+
 sub test_manifest {
     my $stops = count_of('stops', 'live/a', 'low');
 

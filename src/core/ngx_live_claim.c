@@ -271,6 +271,8 @@ ngx_live_claim_take(ngx_live_publication_t *pub, ngx_live_stream_sh_t *st,
     st->dirty = 0;
     st->closing = 0;
     st->transcoded = 0;
+    st->cycle = 0;
+    st->removed = 0;
     st->address_len = pub->address.len;
     ngx_memcpy(st->address, pub->address.data, pub->address.len);
 

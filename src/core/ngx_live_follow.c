@@ -77,7 +77,7 @@ ngx_live_follow_boundary(ngx_live_writer_t *w, ngx_live_boundary_t *b)
 }
 
 
-void
+ngx_int_t
 ngx_live_follow_part(ngx_live_writer_t *w, int64_t us)
 {
     if (w->nends == NGX_LIVE_ENDS) {
@@ -85,6 +85,21 @@ ngx_live_follow_part(ngx_live_writer_t *w, int64_t us)
     }
 
     w->ends[w->nends++] = us;
+
+    /* it may have had all of it before the source knew where it ends */
+
+    if (w->media != LIVE_MEDIA_VIDEO || w->nsamples == 0
+        || !live_track_clock_steady(&w->clock)
+        || !ngx_live_follow_full(w, w->end))
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_live_follow_cut(w, ngx_live_follow_part_end(w)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_live_writer_flush(w);
 }
 
 
@@ -336,12 +351,18 @@ ngx_live_follow_full(ngx_live_writer_t *w, int64_t next)
         return 1;
     }
 
+    /* the source has not told yet, it will with its next frame */
+
+    if (w->media == LIVE_MEDIA_VIDEO && w->nends == 0) {
+        return 0;
+    }
+
     ms = ngx_max(w->pub->st->part, w->pub->st->part_target);
     most = (int64_t) ms * w->info.timescale / 1000;
 
     /* parts of the source keep to that */
 
-    if (w->media == LIVE_MEDIA_VIDEO && w->nends && end - first <= most) {
+    if (w->media == LIVE_MEDIA_VIDEO && end - first <= most) {
         return 0;
     }
 

@@ -19,6 +19,7 @@ static ngx_int_t ngx_live_check_references(ngx_cycle_t *cycle,
     ngx_live_conf_t *lcf);
 static char *ngx_live_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static void **ngx_live_create_app_confs(ngx_conf_t *cf);
+static ngx_int_t ngx_live_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_live_init_process(ngx_cycle_t *cycle);
 static void ngx_live_exit_process(ngx_cycle_t *cycle);
 
@@ -49,7 +50,7 @@ ngx_module_t  ngx_live_module = {
     ngx_live_commands,                     /* module directives */
     NGX_CORE_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_live_init_module,                  /* init module */
     ngx_live_init_process,                 /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -416,6 +417,37 @@ ngx_live_zone(void)
                                            ngx_live_module);
 
     return lcf->zone;
+}
+
+
+/* The configuration is in effect from here on. */
+
+static ngx_int_t
+ngx_live_init_module(ngx_cycle_t *cycle)
+{
+    ngx_live_conf_t  *lcf, *old;
+
+    lcf = (ngx_live_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_live_module);
+
+    if (lcf->block) {
+        ngx_live_zone_commit(lcf->zone);
+        return NGX_OK;
+    }
+
+    if (ngx_process != NGX_PROCESS_MASTER
+        || ngx_is_init_cycle(cycle->old_cycle))
+    {
+        return NGX_OK;
+    }
+
+    old = (ngx_live_conf_t *) ngx_get_conf(cycle->old_cycle->conf_ctx,
+                                           ngx_live_module);
+
+    if (old && old->block) {
+        ngx_live_zone_abandon(old->zone, cycle->log);
+    }
+
+    return NGX_OK;
 }
 
 

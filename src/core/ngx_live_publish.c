@@ -207,6 +207,15 @@ ngx_live_publish_owns(ngx_live_publication_t *pub)
 }
 
 
+ngx_uint_t
+ngx_live_publish_removed(ngx_live_publication_t *pub)
+{
+    return ngx_live_load(&pub->zone->sh->abandoned)
+           || (ngx_live_load(&pub->st->id) == pub->id
+               && ngx_live_load(&pub->st->removed));
+}
+
+
 int64_t
 ngx_live_publish_now(ngx_live_publication_t *pub)
 {
@@ -842,6 +851,11 @@ ngx_live_publish_check(void)
         pub = ngx_queue_data(q, ngx_live_publication_t, queue);
 
         if (ngx_live_publish_owns(pub)) {
+
+            if (!pub->closing && ngx_live_publish_removed(pub)) {
+                pub->lost(pub->data);
+            }
+
             continue;
         }
 

@@ -169,6 +169,9 @@ ngx_uint_t ngx_live_publish_owns(ngx_live_publication_t *pub);
 /* 1 while it waits for the stream. */
 ngx_uint_t ngx_live_publish_waits(ngx_live_publication_t *pub);
 
+/* 1 when the configuration in effect has no such application any more. */
+ngx_uint_t ngx_live_publish_removed(ngx_live_publication_t *pub);
+
 /*
  * The encoder was asked to come to another worker: for half a minute the same
  * client gets the stream, or the place of the one that stands by, at once.

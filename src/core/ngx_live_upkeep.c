@@ -23,6 +23,8 @@
 
 
 static void ngx_live_upkeep_handler(ngx_event_t *ev);
+static void ngx_live_upkeep_look_up(ngx_live_zone_t *zone,
+    ngx_live_stream_sh_t *st);
 static ngx_uint_t ngx_live_upkeep_claim(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t **batch, u_char *lost);
 static void ngx_live_upkeep_stream(ngx_live_zone_t *zone,
@@ -128,6 +130,8 @@ ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch,
                 goto done;
             }
 
+            ngx_live_upkeep_look_up(zone, st);
+
             lost[n] = 0;
 
             if (st->owner != ngx_pid) {
@@ -150,6 +154,30 @@ done:
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
     return n;
+}
+
+
+/*
+ * Once for each stream and configuration.  Only workers of the last one know
+ * what it has; the lock is held.
+ */
+
+static void
+ngx_live_upkeep_look_up(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
+{
+    ngx_str_t  app;
+
+    if (st->cycle == zone->cycle
+        || zone->cycle != ngx_live_load(&zone->sh->cycle))
+    {
+        return;
+    }
+
+    app.data = st->app;
+    app.len = st->app_len;
+
+    st->cycle = zone->cycle;
+    ngx_live_store(&st->removed, ngx_live_application(&app) == NULL);
 }
 
 
@@ -180,7 +208,11 @@ ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 
     case NGX_LIVE_STREAM_AWAY:
 
-        if (now < st->deadline || !ngx_live_upkeep_end(zone, st, now)) {
+        /* nobody can come back to a stream of no application */
+
+        if ((now < st->deadline && !st->removed)
+            || !ngx_live_upkeep_end(zone, st, now))
+        {
             break;
         }
 

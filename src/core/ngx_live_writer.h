@@ -239,7 +239,10 @@ ngx_int_t ngx_live_follow_init(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, ngx_live_track_sh_t *t, ngx_uint_t index);
 void ngx_live_follow_begin(ngx_live_writer_t *w);
 void ngx_live_follow_boundary(ngx_live_writer_t *w, ngx_live_boundary_t *b);
-void ngx_live_follow_part(ngx_live_writer_t *w, int64_t us);
+
+/* A part of the source's video ends at us; so does one of the track that has
+ * all its samples.  NGX_ERROR: logged, the track cannot go on. */
+ngx_int_t ngx_live_follow_part(ngx_live_writer_t *w, int64_t us);
 
 /* A codec record, which takes effect at the next boundary. */
 ngx_int_t ngx_live_follow_config(ngx_live_writer_t *w,

@@ -128,6 +128,37 @@ ngx_live_zone_events(ngx_live_zone_t *zone, ngx_log_t *log)
 }
 
 
+void
+ngx_live_zone_commit(ngx_live_zone_t *zone)
+{
+    zone->cycle = zone->sh->cycle + 1;
+    ngx_live_store(&zone->sh->cycle, zone->cycle);
+}
+
+
+void
+ngx_live_zone_abandon(ngx_live_zone_t *zone, ngx_log_t *log)
+{
+    ngx_uint_t  i;
+
+    ngx_live_store(&zone->sh->abandoned, 1);
+
+    /* the media go with the last worker that has it */
+
+    if (close(zone->fd) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      "close() of the live zone failed");
+    }
+
+    for (i = 0; i < NGX_LIVE_MAX_WORKERS; i++) {
+        if (close(zone->events[i]) == -1) {
+            ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                          "close() of an eventfd failed");
+        }
+    }
+}
+
+
 uint64_t
 ngx_live_now(void)
 {

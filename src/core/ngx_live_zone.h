@@ -23,7 +23,7 @@
 #include "live_m3u8.h"
 
 
-#define NGX_LIVE_LAYOUT         5       /* of all shared structures */
+#define NGX_LIVE_LAYOUT         6       /* of all shared structures */
 
 #define NGX_LIVE_MAX_WORKERS    128     /* of old and new cycles together */
 #define NGX_LIVE_MAX_TRACKS     14      /* of one stream */
@@ -277,6 +277,9 @@ struct ngx_live_stream_sh_s {
     uint32_t                transcoded;     /* counts for max_transcodes */
     uint32_t                client;         /* of the publisher, a hash */
 
+    uint32_t                cycle;          /* it was looked up in, see below */
+    uint32_t                removed;        /* which has no such application */
+
     /* until then, Unix ms, that client may go on from another connection */
     uint64_t                moves;
 
@@ -352,6 +355,8 @@ typedef struct {
     uint64_t                used;
     uint64_t                next_id;
     uint64_t                next_range;
+    uint32_t                cycle;          /* counts configurations */
+    uint32_t                abandoned;      /* the last one has no live{} */
     ngx_live_stream_sh_t   *free;
     ngx_live_stream_sh_t   *buckets[NGX_LIVE_BUCKETS];
     ngx_live_worker_sh_t    workers[NGX_LIVE_MAX_WORKERS];
@@ -365,6 +370,7 @@ struct ngx_live_zone_s {
     size_t                  size;           /* as configured */
     int                     fd;             /* the memfd */
     ngx_uint_t              slot;           /* of this worker */
+    uint32_t                cycle;          /* of this configuration */
     ngx_file_t              file;           /* for buffers that read fd */
     int                     events[NGX_LIVE_MAX_WORKERS];   /* eventfds */
 
@@ -377,6 +383,18 @@ struct ngx_live_zone_s {
 
 /* Declares the shared zone; size is all memory, media and index. */
 ngx_int_t ngx_live_zone_add(ngx_conf_t *cf, ngx_live_zone_t *zone);
+
+/*
+ * Master, when a configuration has come into effect: workers of earlier ones
+ * find that theirs is not the last.
+ */
+void ngx_live_zone_commit(ngx_live_zone_t *zone);
+
+/*
+ * Master: the configuration in effect has no live{}.  Its workers of before
+ * end their publications; what the master holds is closed.
+ */
+void ngx_live_zone_abandon(ngx_live_zone_t *zone, ngx_log_t *log);
 
 /* Claims a slot for this worker.  NGX_ERROR: all are taken. */
 ngx_int_t ngx_live_zone_init_process(ngx_live_zone_t *zone, ngx_log_t *log);

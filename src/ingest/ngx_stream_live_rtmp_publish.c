@@ -8,6 +8,7 @@
 
 static uint32_t ngx_stream_live_rtmp_client(ngx_stream_live_rtmp_ctx_t *ctx,
     const char *encoder);
+static void ngx_stream_live_rtmp_removed(ngx_stream_live_rtmp_ctx_t *ctx);
 static ngx_uint_t ngx_stream_live_rtmp_name(const char *name);
 static void ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx,
     const char *code, const char *name, const char *reason);
@@ -180,6 +181,11 @@ ngx_stream_live_rtmp_lost(void *data)
 
     c = ctx->session->connection;
 
+    if (ngx_live_publish_removed(ctx->pub)) {
+        ngx_stream_live_rtmp_removed(ctx);
+        return;
+    }
+
     if (ctx->moves) {
         ctx->state = "moved";
         ngx_log_error(NGX_LOG_INFO, c->log, 0,
@@ -200,6 +206,27 @@ ngx_stream_live_rtmp_lost(void *data)
 
     live_rtmp_close(ctx->rtmp, "NetStream.Unpublish.Success",
                     "another publisher has taken the stream");
+
+    ngx_post_event(c->write, &ngx_posted_events);
+}
+
+
+static void
+ngx_stream_live_rtmp_removed(ngx_stream_live_rtmp_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+
+    ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                  "publishing ends: the new configuration has no application "
+                  "\"%V\"", &ctx->app->name);
+
+    ctx->state = "removed";
+    ctx->closing = 1;
+
+    live_rtmp_close(ctx->rtmp, "NetStream.Publish.Denied",
+                    "the application was removed");
 
     ngx_post_event(c->write, &ngx_posted_events);
 }

@@ -30,6 +30,9 @@
 #define NGX_LIVE_RUNG_EARLY     600
 #define NGX_LIVE_RUNG_SOUND     600
 
+/* segments, with the open one, that a rung may begin with */
+#define NGX_LIVE_RECENT         2
+
 /* us after which the clock of the source knows it */
 #define NGX_LIVE_RUNG_TRUST     1000000
 
@@ -65,7 +68,11 @@ typedef struct {
     size_t                  config_len;
     unsigned                configured:1;   /* the above is set */
 
+    int64_t                 last;       /* pts of the newest frame it got */
+
     unsigned                failed:1;   /* it is left out, was logged */
+    unsigned                heard:1;    /* last is set, of audio */
+    unsigned                fresh:1;    /* has begun, ngx_live_replay() next */
     unsigned                discard:1;  /* of what drains */
     unsigned                paused:1;   /* shed: its segments are GAPs */
 } ngx_live_output_t;
@@ -126,6 +133,12 @@ struct ngx_live_transcoder_s {
     ngx_live_stage_t        probe;
     live_codec_info_t       probed[2];  /* of what: the source's */
 
+    /* how the source was cut, of late: ngx_live_transcode_replay.c */
+    ngx_live_boundary_t     recent[NGX_LIVE_RECENT];
+    ngx_uint_t              nrecent;
+    int64_t                 ends[NGX_LIVE_ENDS];
+    ngx_uint_t              nends;
+
     int64_t                 end_us;     /* of the publication, while it ends */
     ngx_event_t             timer;      /* bounds that */
 
@@ -135,6 +148,7 @@ struct ngx_live_transcoder_s {
     ngx_msec_t              changed;    /* the level */
     ngx_msec_t              calm;       /* since when nothing is late */
     ngx_msec_t              patience;   /* ms of calm before it recovers */
+    ngx_msec_t              grace;      /* until then it makes up for units */
     size_t                  queued;     /* counted in the stream */
     uint64_t                skipped;
 
@@ -168,7 +182,7 @@ void ngx_live_transcode_tracks(ngx_live_transcoder_t *tc);
 /* --- ngx_live_transcode_demand.c --- */
 
 /* Starts and stops rungs and sounds as they are wanted; with each frame of
- * the source. */
+ * the source, while none has arrived in part. */
 void ngx_live_transcode_demand(ngx_live_transcoder_t *tc);
 
 /* The decoder goes on with the codec record that is in use now. */
@@ -178,7 +192,8 @@ void ngx_live_transcode_record(ngx_live_transcoder_t *tc,
 /* Frames a second of the source, as they have come; 0: not known yet. */
 double ngx_live_transcode_fps(ngx_live_transcoder_t *tc);
 
-/* A rung begins with the next segment; it is idle. */
+/* A rung begins with the next segment, or with ngx_live_replay(); it is
+ * idle. */
 void ngx_live_rung_start(ngx_live_rung_t *r);
 
 /* Its encoder ends; what it still gives is published when keep is 1. */
@@ -205,6 +220,23 @@ void ngx_live_transcode_drained(ngx_live_transcoder_t *tc);
 
 /* Frees it when it has ended and no thread has any of it. */
 void ngx_live_transcode_release(ngx_live_transcoder_t *tc);
+
+
+/* --- ngx_live_transcode_replay.c --- */
+
+/* Notes how the source is cut: the boundary of a segment, us where a part
+ * ends. */
+void ngx_live_replay_boundary(ngx_live_transcoder_t *tc,
+    ngx_live_boundary_t *b);
+void ngx_live_replay_part(ngx_live_transcoder_t *tc, int64_t us);
+
+/* Which of tc->recent so many rungs of video may begin with; tc->nrecent:
+ * they wait for the next segment. */
+ngx_uint_t ngx_live_replay_first(ngx_live_transcoder_t *tc,
+    ngx_uint_t rungs);
+
+/* What has just begun gets the units of the segment that it begins with. */
+void ngx_live_replay(ngx_live_transcoder_t *tc);
 
 
 /* --- ngx_live_transcode_video.c --- */

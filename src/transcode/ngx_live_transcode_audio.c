@@ -144,6 +144,12 @@ ngx_live_listen_feed(ngx_live_transcoder_t *tc, ngx_live_item_t *item)
             continue;
         }
 
+        /* it had it, others begin with it */
+
+        if (o->heard && live_frame_pts(item->frame) <= o->last) {
+            continue;
+        }
+
         if (o->encode.in.n > NGX_LIVE_RUNG_SOUND) {
             tc->skipped++;
             continue;
@@ -162,6 +168,9 @@ ngx_live_listen_feed(ngx_live_transcoder_t *tc, ngx_live_item_t *item)
         }
 
         copy->bytes = live_frame_bytes(copy->frame);
+
+        o->last = live_frame_pts(copy->frame);
+        o->heard = 1;
 
         ngx_live_stage_push(&o->encode, copy);
         (void) ngx_live_stage_start(&o->encode);

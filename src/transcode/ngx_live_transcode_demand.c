@@ -26,6 +26,7 @@ ngx_live_transcode_demand(ngx_live_transcoder_t *tc)
 
     ngx_live_demand_rungs(tc);
     ngx_live_demand_sounds(tc);
+    ngx_live_replay(tc);
     ngx_live_demand_sources(tc);
 }
 
@@ -43,12 +44,16 @@ ngx_live_transcode_early(ngx_live_transcoder_t *tc)
     ngx_live_demand_sounds(tc);
 
     for (i = 0; i < tc->nrungs; i++) {
+        tc->rungs[i].out.fresh = 0;
+
         if (tc->rungs[i].out.state == NGX_LIVE_RUNG_WAITING) {
             ngx_live_follow_boundary(&tc->rungs[i].out.w, &tc->pub->last);
         }
     }
 
     for (i = 0; i < tc->nsounds; i++) {
+        tc->sounds[i].fresh = 0;
+
         if (tc->sounds[i].state == NGX_LIVE_RUNG_RUNNING) {
             ngx_live_follow_boundary(&tc->sounds[i].w, &tc->pub->last);
         }
@@ -209,7 +214,16 @@ ngx_live_rung_start(ngx_live_rung_t *r)
 
     above = ngx_live_rung_above(r);
 
+    /* one that runs has no frames of before any more */
+
+    if (above && above->fed && !r->out.paused
+        && ngx_live_replay_first(r->out.tc, 1) < r->out.tc->nrecent)
+    {
+        above = NULL;
+    }
+
     r->above = above;
+    r->out.fresh = !r->out.paused;
     r->scaling = 1;
     r->odd = 0;
     r->scale.least = above || ngx_live_transcode_fps(r->out.tc) > 0
@@ -310,6 +324,8 @@ ngx_live_sound_start(ngx_live_output_t *o)
     ngx_live_output_begin(o);
 
     o->discard = 0;
+    o->fresh = 1;
+    o->heard = 0;
     o->state = NGX_LIVE_RUNG_RUNNING;
 }
 
@@ -334,8 +350,7 @@ ngx_live_output_begin(ngx_live_output_t *o)
     ngx_live_follow_begin(&o->w);
 
     ngx_log_error(NGX_LOG_INFO, o->tc->pub->log, 0,
-                  "rendition \"%s\" begins with the next segment",
-                  o->w.sh->name);
+                  "rendition \"%s\" begins", o->w.sh->name);
 }
 
 

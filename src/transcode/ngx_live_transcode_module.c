@@ -215,9 +215,7 @@ ngx_live_transcode_boundary(void *tap, ngx_live_boundary_t *b)
     ngx_uint_t          i;
     ngx_live_output_t  *o;
 
-    /* who begins now has this segment already */
-
-    ngx_live_transcode_demand(tc);
+    ngx_live_replay_boundary(tc, b);
 
     tc->mark = live_us_to_ticks(b->us, LIVE_VIDEO_TIMESCALE);
     tc->marked = 1;
@@ -324,12 +322,16 @@ ngx_live_transcode_part(void *tap, int64_t us)
 
     ngx_uint_t  i;
 
+    ngx_live_replay_part(tc, us);
+
     for (i = 0; tc->tracked && i < tc->nrungs; i++) {
-        ngx_live_follow_part(&tc->rungs[i].out.w, us);
+        if (ngx_live_follow_part(&tc->rungs[i].out.w, us) != NGX_OK) {
+            ngx_live_output_fail(&tc->rungs[i].out, "it cannot be written");
+        }
     }
 
     for (i = 0; tc->tracked && i < tc->nsounds; i++) {
-        ngx_live_follow_part(&tc->sounds[i].w, us);
+        (void) ngx_live_follow_part(&tc->sounds[i].w, us);
     }
 }
 
@@ -346,7 +348,11 @@ ngx_live_transcode_begin(void *tap, live_media_e media, size_t size)
         tc->arriving[media] = NULL;
     }
 
-    ngx_live_transcode_demand(tc);
+    /* a frame of the other kind may have come in part */
+
+    if (!tc->pub->writers[!media].arriving) {
+        ngx_live_transcode_demand(tc);
+    }
 
     if (media == LIVE_MEDIA_VIDEO ? !tc->decoding : !tc->listening) {
         return;

@@ -53,6 +53,14 @@ ngx_live_transcode_shed(ngx_live_transcoder_t *tc)
 
     ngx_live_shed_count(tc, lag);
 
+    /* what a rung begins with comes faster than it was made */
+
+    if (lag > NGX_LIVE_SHED_CALM
+        && (ngx_msec_int_t) (tc->grace - ngx_current_msec) > 0)
+    {
+        return;
+    }
+
     if (lag > NGX_LIVE_SHED_DROP && !tc->dropping) {
         tc->dropping = 1;
 

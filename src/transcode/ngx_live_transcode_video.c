@@ -259,6 +259,12 @@ ngx_live_decode_feed(ngx_live_transcoder_t *tc, ngx_live_item_t *item)
             continue;
         }
 
+        /* it had them, others begin with them */
+
+        if (r->fed && live_frame_pts(item->frame) <= r->out.last) {
+            continue;
+        }
+
         if (r->scaler == NULL && !r->scale.busy) {
             r->source = tc->source;
             fps = ngx_live_transcode_fps(tc);
@@ -284,6 +290,7 @@ ngx_live_rung_feed(ngx_live_rung_t *r, live_frame_t *frame)
     }
 
     r->fed = 1;
+    r->out.last = live_frame_pts(frame);
 
     item = ngx_live_item(NGX_LIVE_ITEM_FRAME);
     if (item == NULL) {
@@ -765,7 +772,13 @@ ngx_live_output_write(ngx_live_output_t *o, ngx_live_item_t *item)
             return;
         }
 
-        if (o->w.open && o->w.sh->mode != NGX_LIVE_TRACK_ON) {
+        /* its first playlist has more than the beginning of a segment that
+         * it makes up for */
+
+        if (o->w.open && o->w.sh->mode != NGX_LIVE_TRACK_ON
+            && (o->w.nboundaries == 0
+                || o->w.sh->segments.head > o->w.sh->segments.tail))
+        {
             ngx_live_store(&o->w.sh->mode, NGX_LIVE_TRACK_ON);
         }
     }
