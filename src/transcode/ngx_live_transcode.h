@@ -30,8 +30,9 @@
 #define NGX_LIVE_RUNG_EARLY     600
 #define NGX_LIVE_RUNG_SOUND     600
 
-/* segments, with the open one, that a rung may begin with */
-#define NGX_LIVE_RECENT         2
+/* segments, with the open one, that a rung may begin with: players that are
+ * on a slow line are behind, and need what they did not get */
+#define NGX_LIVE_RECENT         12
 
 /* us after which the clock of the source knows it */
 #define NGX_LIVE_RUNG_TRUST     1000000

@@ -1,9 +1,8 @@
 
 /*
- * A rung that somebody asks for in the middle of a segment begins behind the
- * source: with the open segment, or the one before it, whose units the zone
- * still has.  So its first viewer has a picture at once, and a player that
- * switches to it finds the segment that it needs next.
+ * A rung that somebody asks for begins behind the source, with segments whose
+ * units the zone still has.  So its first viewer has a picture at once, and a
+ * player that switches to it finds the segment that it needs next.
  */
 
 #include <ngx_config.h>
@@ -14,7 +13,7 @@
 /* us of media that are made up for at most: by one rung whose source is not
  * decoded yet, and by others, who have all wait for the decoder */
 #define NGX_LIVE_REPLAY_ONE    10000000
-#define NGX_LIVE_REPLAY_MORE   5000000
+#define NGX_LIVE_REPLAY_MORE   6000000
 
 
 static ngx_uint_t ngx_live_replay_units(ngx_live_transcoder_t *tc,
@@ -75,7 +74,7 @@ ngx_live_replay_first(ngx_live_transcoder_t *tc, ngx_uint_t rungs)
     most = (rungs <= 1 && !tc->decoding) ? NGX_LIVE_REPLAY_ONE
                                          : NGX_LIVE_REPLAY_MORE;
 
-    /* more than one have enough to do with the open segment */
+    /* several have enough to do with the open segment, lest they are late */
 
     i = (rungs > 1 && tc->nrecent) ? tc->nrecent - 1 : 0;
 
