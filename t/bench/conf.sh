@@ -106,6 +106,7 @@ http {
         location /audio/ { live_play audio; }
         location /poll/ { live_play poll; }
         location /parked/ { live_play parked; }
+        location /limit/ { root $SCRATCH; open_file_cache max=16; }
     }
 }
 END

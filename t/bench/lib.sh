@@ -78,6 +78,8 @@ make_material() {
         "$ROOT"/t/bench/rtmp_load*.c
     cc -std=c17 -O2 -Wall -Wextra -Werror -o "$BUILD/hls_load" \
         "$ROOT"/t/bench/hls_load*.c
+    cc -std=c17 -O2 -Wall -Wextra -Werror -o "$BUILD/burst" \
+        "$ROOT"/t/bench/burst.c
 
     [ -s "$FLV" ] && return
 

@@ -34,6 +34,7 @@ bench_ll() {
         done
 
         ll_turn "$run" hints "$HINT_PLAYERS" 1
+        ll_limit "$run" 1
         ll_turn "$run" halves "$HALF_PLAYERS" 1
         ll_turn "$run" audio "$AUDIO_PLAYERS" 1
     done
@@ -49,6 +50,7 @@ bench_ll() {
         done
 
         ll_turn "$run" hints "$HINT_PLAYERS" 2
+        ll_limit "$run" 2
     done
 
     ll_stop
@@ -186,6 +188,27 @@ ll_window() {
 }
 
 
+# RUN WORKERS: what this nginx takes to send a file of a part's size from tmpfs
+# to as many clients that ask for it at once, which is the least that any part
+# could take.
+ll_limit() {
+    local key
+
+    mkdir -p "$SCRATCH/limit"
+    head -c $(($(material_rate) / 5)) /dev/urandom > "$SCRATCH/limit/part.m4s"
+
+    taskset -c "$LOAD_CORE" "$BUILD/burst" -n "$HINT_PLAYERS" -r 25 -i 200 \
+        127.0.0.1 "$HTTP_PORT" /limit/part.m4s > "$SCRATCH/burst.json" \
+        || die "a burst failed"
+
+    for key in delay_p50 delay_p99 delay_max; do
+        record "ll_limit_$2" "$1" "$key" "$(json "$key" burst)"
+    done
+
+    rm -r "$SCRATCH/limit"
+}
+
+
 # What requests that wait take: KiB each, of the workers and of the kernel.
 # Only at the beginning, as freed memory stays with a process.
 ll_parked() {
@@ -279,10 +302,23 @@ ll_goals() {
         "ll_hints_${HINT_PLAYERS}_1" delay_p99 "<= 20" "-"
     ll_goal "the same, two workers" 1 \
         "ll_hints_${HINT_PLAYERS}_2" delay_p99 "<= 20" "-"
+    ll_limits 1 "one worker"
+    ll_limits 2 "two workers"
     ll_goal "1,000 players, stalls" 0 ll_parts_1000_1 stalls "<= 0" "-"
     ll_goal "500 players polling, CPU ms per player-second" 3 \
         ll_poll_500_1 cpu "" \
         "nginx, static files 0.149; SRS's own server 0.66"
+}
+
+
+# WORKERS TEXT: beside what they take at the least
+ll_limits() {
+    local key
+
+    for key in p50 p99; do
+        ll_goal "1,000 requests for a file of that size at once, $2, ms, $key" \
+            1 "ll_limit_$1" "delay_$key" "" "what nginx itself takes"
+    done
 }
 
 
