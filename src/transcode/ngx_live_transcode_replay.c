@@ -134,6 +134,8 @@ ngx_live_replay(ngx_live_transcoder_t *tc)
     }
 
     if (first == tc->nrecent) {
+        ngx_live_items_free(&units[LIVE_MEDIA_VIDEO]);
+        ngx_live_items_free(&units[LIVE_MEDIA_AUDIO]);
         return;
     }
 
