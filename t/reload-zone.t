@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# A reload that asks for another zone size is refused, and nothing changes.
+# A reload that asks for another zone size, or for more workers than the zone has
+# places for, is refused, and nothing changes.
 
 use strict;
 use warnings;
@@ -52,5 +53,30 @@ ok($t->wait_for(sub { $t->log() =~ $message }, 10, 'a log line'),
 
 is($t->get('/live/size/playlist.m3u8')->{status}, 200,
    'the stream is there as before (invariant 8)');
+
+# Nor may there be more workers than have a place: those of now go on until
+# their publishers have gone.
+
+$t->allow_log(qr/"worker_processes" cannot be/);
+$t->write_file_expand('nginx.conf', "worker_processes 65;\n"
+                                    . $conf =~ s/zone ZONE/zone 32m/r);
+ok($t->reload(), '65 workers beside 1');
+
+my $mark = length $t->log();
+
+$t->write_file_expand('nginx.conf', "worker_processes 64;\n"
+                                    . $conf =~ s/zone ZONE/zone 32m/r);
+ok(!$t->reload(), '64 workers beside them are too many');
+like(substr($t->log(), $mark),
+     qr/"worker_processes" cannot be 64: .* 128 workers, of which 6[56] are taken/,
+     'and the log says why');
+is($t->workers(), 65, 'those of before stay');
+is($t->get('/live/size/playlist.m3u8')->{status}, 200, 'and serve the stream');
+
+my ($code, $output) = $t->nginx_t("worker_processes 129;\n"
+                                  . $conf =~ s/zone ZONE/zone 32m/r);
+
+is($code, 1, 'more than there are places for altogether are no configuration');
+like($output, qr/cannot be 129: .* 128 workers/, 'which is said as well');
 
 done_testing();

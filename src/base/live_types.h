@@ -42,6 +42,7 @@ typedef enum {
 
 /* live_sample_t.flags */
 #define LIVE_SAMPLE_KEY    0x0001   /* random access point (IDR); any audio */
+#define LIVE_SAMPLE_OPEN   0x0002   /* the same, but only a recovery point */
 
 
 /*

@@ -12,6 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_live_claim.h"
+#include "ngx_live_crash.h"
 
 
 /* from here on, percent of the zone, nobody may begin to publish */
@@ -150,7 +151,11 @@ ngx_live_claim(ngx_live_publication_t *pub, ngx_uint_t full)
         }
     }
 
+    ngx_live_crash_point("claim");
+
     ngx_live_claim_take(pub, st, now);
+
+    ngx_live_crash_point("claimed");
 
 done:
 
@@ -260,8 +265,13 @@ ngx_live_claim_take(ngx_live_publication_t *pub, ngx_live_stream_sh_t *st,
         st->standby.number = 0;
     }
 
+    pub->settled = ngx_live_stream_settle_locked(st, pub->app);
+
     st->owner = ngx_pid;
     st->publication++;
+
+    ngx_live_crash_point("take");
+
     st->client = pub->client;
     st->moves = 0;
     st->heard = now;
@@ -314,6 +324,13 @@ ngx_live_claim_attach(ngx_live_publication_t *pub)
     /* 100 ms less than what rounds to the next second (HLS-8) */
     pub->max_us = (int64_t) pub->st->target_duration * 1000000 + 400000;
 
+    if (!pub->settled) {
+        ngx_log_error(NGX_LOG_NOTICE, pub->log, 0,
+                      "the timeline goes on with segments of %uDms, %uDs at "
+                      "most: what \"segment\" is now is for the next one",
+                      pub->st->segment, pub->st->target_duration);
+    }
+
     ngx_live_publish_align(zone, pub->st);
 
     pub->writers[LIVE_MEDIA_AUDIO].stage = ngx_alloc(NGX_LIVE_STAGE,
@@ -332,8 +349,10 @@ ngx_live_claim_attach(ngx_live_publication_t *pub)
                 continue;
             }
 
-            ngx_live_track_trim(zone, t);
+            (void) ngx_live_track_trim(zone, t);
             t->range = ngx_live_zone_range(zone);
+
+            ngx_live_crash_point("attach");
 
             w->info = t->info;
             live_track_clock_init(&w->clock, &w->info, t->fps);
@@ -389,7 +408,10 @@ ngx_live_claim_frame(ngx_live_publication_t *pub, ngx_live_frame_t *frame)
 
     if (frame->media == LIVE_MEDIA_VIDEO) {
 
-        if (!frame->key) {
+        if (!frame->key
+            && (!frame->recovery
+                || ngx_live_now() < pub->started + NGX_LIVE_CLAIM_VIDEO))
+        {
             return NGX_DECLINED;
         }
 

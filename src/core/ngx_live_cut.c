@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 #include "ngx_live_writer.h"
 #include "ngx_live_state.h"
+#include "ngx_live_crash.h"
 
 
 #define NGX_LIVE_CUT_START   1000000    /* us, for video to announce itself */
@@ -198,7 +199,7 @@ ngx_live_cut_warn(ngx_live_publication_t *pub, int64_t us, ngx_uint_t key)
     if (key) {
         ngx_log_error(NGX_LOG_WARN, pub->log, 0,
                       "key frames come every %L.%03Ls, segments become "
-                      "longer than the configured %Ms: set the key frame "
+                      "longer than the configured %Mms: set the key frame "
                       "interval of the encoder to a part of it",
                       duration / 1000000, duration / 1000 % 1000,
                       (ngx_msec_t) (pub->segment_us / 1000));
@@ -326,6 +327,11 @@ ngx_live_cut_begin(ngx_live_writer_t *w, int64_t dts, int32_t cts,
     w->frame.cts = cts;
     w->frame.size = frame->size;
     w->frame.flags = frame->key ? LIVE_SAMPLE_KEY : 0;
+
+    if (frame->key && frame->recovery) {
+        w->frame.flags |= LIVE_SAMPLE_OPEN;
+    }
+
     w->arriving = 1;
 }
 
@@ -385,6 +391,8 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
         }
     }
 
+    ngx_live_crash_point("boundary");
+
     if (ngx_live_cut_apply(lead, &b, dts) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -424,6 +432,14 @@ ngx_live_cut_push(ngx_live_writer_t *w, ngx_live_boundary_t *b)
     w->boundaries[w->nboundaries++] = *b;
 
     if (!w->open || w->nboundaries > 1) {
+        return NGX_OK;
+    }
+
+    /*
+     * What a discontinuity ends keeps the frames that it has, also where they
+     * reach behind it: they are of another codec record, or clock.
+     */
+    if (b->flags & LIVE_SEGMENT_DISCONTINUITY) {
         return NGX_OK;
     }
 

@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 #include "ngx_live_writer.h"
 #include "ngx_live_upkeep.h"
+#include "ngx_live_crash.h"
 
 
 static ngx_int_t ngx_live_follow_segment(ngx_live_writer_t *w, int64_t dts,
@@ -53,7 +54,7 @@ ngx_live_follow_begin(ngx_live_writer_t *w)
 
     live_track_clock_init(&w->clock, &w->info, w->sh->fps);
 
-    ngx_live_track_trim(w->pub->zone, w->sh);
+    (void) ngx_live_track_trim(w->pub->zone, w->sh);
     w->sh->range = ngx_live_zone_range(w->pub->zone);
     ngx_live_writer_attach(w, w->sh, w->index);
 }
@@ -188,6 +189,8 @@ ngx_live_follow_packet(ngx_live_writer_t *w, const live_sample_t *s,
     {
         return NGX_ERROR;
     }
+
+    ngx_live_crash_point("follow");
 
     /* the source has told where its part ends: the next packet need not come,
      * but where frames are irregular nobody knows what this one lasts */
@@ -417,7 +420,7 @@ ngx_live_follow_end(ngx_live_writer_t *w, int64_t end_us)
         (void) ngx_live_cut_interrupt(w, end_us);
     }
 
-    ngx_live_track_trim(w->pub->zone, w->sh);
+    (void) ngx_live_track_trim(w->pub->zone, w->sh);
 }
 
 
@@ -426,7 +429,7 @@ ngx_live_follow_clear(ngx_live_writer_t *w)
 {
     ngx_live_follow_end(w, 0);
     ngx_live_track_retire(w->pub->zone, w->sh, w->sh->segments.head);
-    ngx_live_track_trim(w->pub->zone, w->sh);
+    (void) ngx_live_track_trim(w->pub->zone, w->sh);
 }
 
 

@@ -8,6 +8,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_live_make_job.h"
+#include "ngx_live_crash.h"
 #include "ngx_live_notify.h"
 #include "live_ts.h"
 
@@ -324,6 +325,8 @@ ngx_live_make_ts_room(ngx_live_job_t *job)
 
         slot->part = room;
         slot->offset = job->offset;
+
+        ngx_live_crash_point("make-room");
     }
 
     ngx_shmtx_unlock(&job->zone->shpool->mutex);
@@ -339,6 +342,8 @@ ngx_live_make_ts_write(ngx_live_job_t *job)
 {
     size_t   done;
     ssize_t  n;
+
+    ngx_live_crash_point("make-write");
 
     for (done = 0; done < job->len; done += n) {
 

@@ -15,6 +15,8 @@
 
 static void *ngx_live_create_conf(ngx_cycle_t *cycle);
 static char *ngx_live_init_conf(ngx_cycle_t *cycle, void *conf);
+static ngx_int_t ngx_live_check_workers(ngx_cycle_t *cycle,
+    ngx_live_conf_t *old);
 static ngx_int_t ngx_live_check_references(ngx_cycle_t *cycle,
     ngx_live_conf_t *lcf);
 static char *ngx_live_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -95,14 +97,20 @@ ngx_live_init_conf(ngx_cycle_t *cycle, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (!lcf->block || ngx_is_init_cycle(cycle->old_cycle)) {
+    if (!lcf->block) {
         return NGX_CONF_OK;
     }
 
-    /* nginx would make a new zone, and all streams would be gone from it */
+    old = ngx_is_init_cycle(cycle->old_cycle)
+          ? NULL
+          : (ngx_live_conf_t *) ngx_get_conf(cycle->old_cycle->conf_ctx,
+                                             ngx_live_module);
 
-    old = (ngx_live_conf_t *) ngx_get_conf(cycle->old_cycle->conf_ctx,
-                                           ngx_live_module);
+    if (ngx_live_check_workers(cycle, old) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    /* nginx would make a new zone, and all streams would be gone from it */
 
     if (old && old->block && old->zone->size != lcf->zone->size) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
@@ -113,6 +121,34 @@ ngx_live_init_conf(ngx_cycle_t *cycle, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * A worker that finds no place ends, and nginx does not try again: better no
+ * new configuration than one without workers.
+ */
+
+static ngx_int_t
+ngx_live_check_workers(ngx_cycle_t *cycle, ngx_live_conf_t *old)
+{
+    ngx_uint_t        running;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    running = (old && old->block) ? ngx_live_zone_workers(old->zone) : 0;
+
+    if (running + ccf->worker_processes <= NGX_LIVE_MAX_WORKERS) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                  "\"worker_processes\" cannot be %i: a live zone has places "
+                  "for %d workers, of which %ui are taken",
+                  ccf->worker_processes, NGX_LIVE_MAX_WORKERS, running);
+
+    return NGX_ERROR;
 }
 
 

@@ -4,6 +4,7 @@
 #include <ngx_event.h>
 #include <sys/eventfd.h>
 #include "ngx_live_notify.h"
+#include "ngx_live_crash.h"
 
 
 /* All that wait in this worker for one stream. */
@@ -213,6 +214,8 @@ ngx_live_notify(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
                 ngx_post_event(&ngx_live_notify_event, &ngx_posted_events);
                 continue;
             }
+
+            ngx_live_crash_point("notify");
 
             if (__atomic_exchange_n(&w->signaled, 1, __ATOMIC_SEQ_CST) == 0
                 && eventfd_write(zone->events[slot], 1) == -1

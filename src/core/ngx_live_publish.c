@@ -6,6 +6,7 @@
 #include "ngx_live_claim.h"
 #include "ngx_live_render.h"
 #include "ngx_live_upkeep.h"
+#include "ngx_live_crash.h"
 #include "live_cmaf.h"
 
 
@@ -17,6 +18,8 @@ static void ngx_live_publish_complete(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t);
 static ngx_int_t ngx_live_publish_time(ngx_live_publication_t *pub,
     ngx_live_frame_t *frame, int64_t *us);
+static void ngx_live_publish_key(ngx_live_publication_t *pub,
+    ngx_live_frame_t *frame, int64_t us);
 static void ngx_live_publish_start(ngx_live_publication_t *pub);
 static int64_t ngx_live_publish_stop(ngx_live_publication_t *pub);
 static void ngx_live_publish_finish(ngx_live_publication_t *pub);
@@ -54,6 +57,11 @@ ngx_live_publish_align(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     ngx_live_segment_sh_t  *seg;
 
     for (i = 0; i < st->ntracks; i++) {
+
+        /* what it had taken from the list and not given back */
+        ngx_live_track_retire(zone, &st->tracks[i],
+                              st->tracks[i].segments.tail);
+
         ngx_live_publish_complete(zone, st, &st->tracks[i]);
     }
 
@@ -439,6 +447,7 @@ ngx_live_publish_begin(ngx_live_publication_t *pub, ngx_live_frame_t *frame)
     }
 
     if (frame->media == LIVE_MEDIA_VIDEO) {
+        ngx_live_publish_key(pub, frame, us);
         ngx_live_limit_frame(&pub->limit, us, frame->key);
     }
 
@@ -456,7 +465,7 @@ static ngx_int_t
 ngx_live_publish_time(ngx_live_publication_t *pub, ngx_live_frame_t *frame,
     int64_t *us)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  late;
 
     if (!pub->timed) {
         pub->timed = 1;
@@ -472,9 +481,15 @@ ngx_live_publish_time(ngx_live_publication_t *pub, ngx_live_frame_t *frame,
         return NGX_OK;
     }
 
+    late = pub->clock.late & (1u << frame->media);
+
     if (live_clock_map(&pub->clock, frame->media, frame->timestamp, us)
         == LIVE_CLOCK_STEADY)
     {
+        if (late && !(pub->clock.late & late)) {
+            live_track_clock_reset(&pub->writers[frame->media].clock);
+        }
+
         return NGX_OK;
     }
 
@@ -482,19 +497,51 @@ ngx_live_publish_time(ngx_live_publication_t *pub, ngx_live_frame_t *frame,
                   "the timestamps of the publisher jump to %uDms, the "
                   "timeline goes on with a discontinuity", frame->timestamp);
 
-    live_clock_start(&pub->clock, ngx_max(ngx_live_publish_now(pub),
-                                          pub->newest_us + 40000));
+    live_clock_restart(&pub->clock, ngx_max(ngx_live_publish_now(pub),
+                                            pub->newest_us + 40000));
 
     pub->discontinuity = 1;
     pub->limit.video = 0;
     pub->writers[LIVE_MEDIA_VIDEO].need_key = 1;
 
-    for (i = 0; i < 2; i++) {
-        live_track_clock_reset(&pub->writers[i].clock);
-    }
+    live_track_clock_reset(&pub->writers[frame->media].clock);
 
     return live_clock_map(&pub->clock, frame->media, frame->timestamp, us)
            == LIVE_CLOCK_STEADY ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Encoders that refresh pictures bit by bit send one IDR picture or none.
+ * Where none comes for as long as a segment may last, recovery points have to
+ * do, or players could never begin (RTMP-85).
+ */
+
+static void
+ngx_live_publish_key(ngx_live_publication_t *pub, ngx_live_frame_t *frame,
+    int64_t us)
+{
+    if (frame->key) {
+        pub->idr = 1;
+        pub->idr_us = us;
+        return;
+    }
+
+    if (!frame->recovery
+        || (pub->idr ? us - pub->idr_us < pub->max_us
+                     : us - pub->first_us < NGX_LIVE_CUT_WAIT))
+    {
+        return;
+    }
+
+    frame->key = 1;
+
+    if (!pub->recovery) {
+        pub->recovery = 1;
+        ngx_log_error(NGX_LOG_WARN, pub->log, 0,
+                      "the encoder sends no IDR pictures, segments begin at "
+                      "recovery points: set a key frame interval in it");
+    }
 }
 
 
@@ -748,7 +795,7 @@ ngx_live_publish_stop(ngx_live_publication_t *pub)
         }
 
         if (w->sh) {
-            ngx_live_track_trim(pub->zone, w->sh);
+            (void) ngx_live_track_trim(pub->zone, w->sh);
         }
     }
 
@@ -765,6 +812,8 @@ ngx_live_publish_finish(ngx_live_publication_t *pub)
 
     /* also takes back the number of a segment that never came to be */
     ngx_live_publish_align(pub->zone, st);
+
+    ngx_live_crash_point("finish");
 
     st->publication++;
     st->deadline = ngx_live_now() + st->resume;

@@ -52,7 +52,8 @@ typedef struct {
     uint32_t        timestamp;      /* ms, of decoding, modulo 2^32 */
     int32_t         cts;            /* ms */
     uint32_t        size;           /* bytes */
-    unsigned        key:1;
+    unsigned        key:1;          /* of video: an IDR picture */
+    unsigned        recovery:1;     /* none, but a decoder may begin here */
 } ngx_live_frame_t;
 
 
@@ -131,7 +132,8 @@ void ngx_live_publish_metadata(ngx_live_publication_t *pub, double fps,
 ngx_int_t ngx_live_publish_begin(ngx_live_publication_t *pub,
     ngx_live_frame_t *frame);
 
-/* Bytes of the frame; they must stay until ngx_live_publish_flush(). */
+/* Bytes of the frame, not more than its size; they must stay until
+ * ngx_live_publish_flush(). */
 ngx_int_t ngx_live_publish_data(ngx_live_publication_t *pub,
     live_media_e media, u_char *data, size_t len);
 

@@ -4,6 +4,7 @@
 #include <ngx_event.h>
 #include "ngx_live_render.h"
 #include "ngx_live_notify.h"
+#include "ngx_live_crash.h"
 #include "live_clock.h"
 
 
@@ -137,6 +138,7 @@ ngx_live_render_now(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
         {
             first |= (doc->version == 0);
             ngx_live_render_media(zone, st, i);
+            ngx_live_crash_point("render");
         }
     }
 
@@ -349,13 +351,18 @@ ngx_live_render_reports(ngx_live_stream_sh_t *st, ngx_uint_t track,
         r->name = t->name;
         r->msn = t->segments.head;
 
-        if (parts == 0) {
+        /* the newest that has parts: a GAP has none */
+
+        while (parts == 0 && r->msn > t->listed) {
             r->msn--;
             seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, r->msn);
             parts = seg->parts;
         }
 
-        r->parts = (parts != 0);
+        /* a gap in place of what a dead worker was making has no parts, and
+         * is reported as one: players need the attribute (HLS-54) */
+
+        r->parts = 1;
         r->part = parts ? parts - 1 : 0;
     }
 

@@ -6,6 +6,7 @@
 #include "ngx_live.h"
 #include "ngx_live_zone.h"
 #include "ngx_live_state.h"
+#include "ngx_live_crash.h"
 #include "live_m3u8.h"
 
 
@@ -28,8 +29,6 @@ static void ngx_live_ring_free(ngx_live_zone_t *zone,
     ngx_live_ring_sh_t *ring);
 static void ngx_live_track_free(ngx_live_zone_t *zone,
     ngx_live_track_sh_t *t);
-static void ngx_live_stream_unlink(ngx_live_zone_t *zone,
-    ngx_live_stream_sh_t *st);
 static void ngx_live_epoch(ngx_live_stream_sh_t *st, uint64_t now);
 
 
@@ -103,6 +102,8 @@ ngx_live_stream_find(ngx_live_zone_t *zone, ngx_str_t *app, ngx_str_t *name,
 
     st = ngx_live_stream_find_locked(zone, app, name, epoch);
 
+    ngx_live_crash_point("find");
+
     /* behind the lock it may be another one already */
     *id = st ? st->id : 0;
 
@@ -123,9 +124,12 @@ ngx_live_stream_create_locked(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
         return NULL;
     }
 
+    ngx_live_stream_settle(zone);
+
     st = zone->sh->free;
 
     if (st) {
+        ngx_live_store(&zone->sh->moving, st);
         zone->sh->free = st->next;
 
     } else {
@@ -134,9 +138,13 @@ ngx_live_stream_create_locked(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
         if (st == NULL) {
             return NULL;
         }
+
+        ngx_live_store(&zone->sh->moving, st);
     }
 
     ngx_memzero(st, sizeof(ngx_live_stream_sh_t));
+
+    ngx_live_crash_point("create");
 
     now = ngx_live_now();
 
@@ -167,9 +175,48 @@ ngx_live_stream_create_locked(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
     st->next = *bucket;
 
     ngx_live_store(&st->id, zone->sh->next_id++);
+
+    ngx_live_crash_point("link");
+
     ngx_live_store(bucket, st);
+    ngx_live_store(&zone->sh->moving, NULL);
 
     return st;
+}
+
+
+void
+ngx_live_stream_settle(ngx_live_zone_t *zone)
+{
+    ngx_uint_t             i, found;
+    ngx_live_stream_sh_t  *st, *moving;
+
+    moving = zone->sh->moving;
+
+    if (moving == NULL) {
+        return;
+    }
+
+    zone->sh->nstreams = 0;
+    found = 0;
+
+    for (i = 0; i < NGX_LIVE_BUCKETS; i++) {
+        for (st = zone->sh->buckets[i]; st; st = st->next) {
+            zone->sh->nstreams++;
+            found |= (st == moving);
+        }
+    }
+
+    for (st = zone->sh->free; st; st = st->next) {
+        found |= (st == moving);
+    }
+
+    if (!found) {
+        moving->next = zone->sh->free;
+        ngx_live_store(&zone->sh->free, moving);
+    }
+
+    ngx_live_store(&zone->sh->moving, NULL);
 }
 
 
@@ -210,6 +257,9 @@ ngx_live_track_create(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 
     t = &st->tracks[st->ntracks];
 
+    /* whatever one has left that died in here */
+    ngx_live_track_free(zone, t);
+
     ngx_cpystrn((u_char *) t->name, (u_char *) name, sizeof(t->name));
 
     if (ngx_live_ring_create(zone, &t->segments, segments,
@@ -226,9 +276,12 @@ ngx_live_track_create(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
         return NULL;
     }
 
+    ngx_live_crash_point("track");
+
     t->segments.head = st->msn;
     t->segments.tail = st->msn;
     t->listed = st->msn;
+    t->retired = st->msn;
     t->range = ngx_live_zone_range(zone);
 
     ngx_live_store(&st->ntracks, st->ntracks + 1);
@@ -261,6 +314,35 @@ static uint64_t
 ngx_live_track_parts(uint64_t window, uint64_t part, uint64_t segments)
 {
     return 2 * window / part + 2 * segments;
+}
+
+
+ngx_uint_t
+ngx_live_stream_settle_locked(ngx_live_stream_sh_t *st,
+    ngx_live_app_conf_t *app)
+{
+    uint64_t              segment, segments, parts;
+    ngx_uint_t            i;
+    ngx_live_track_sh_t  *t;
+
+    st->resume = app->resume;
+
+    segment = ngx_min(app->segment, (uint64_t) st->target_duration * 1000);
+    segments = ngx_live_track_segments(st->window, segment);
+    parts = ngx_live_track_parts(st->window, st->part, segments);
+
+    for (i = 0; i < st->ntracks; i++) {
+        t = &st->tracks[i];
+
+        if (segments > t->segments.mask + 1 || parts > t->parts.mask + 1) {
+            return app->segment == st->segment;
+        }
+    }
+
+    st->segment = segment;
+
+    return app->segment == segment
+           && app->segment_max / 1000 == st->target_duration;
 }
 
 
@@ -320,9 +402,15 @@ ngx_live_ring_create(ngx_live_zone_t *zone, ngx_live_ring_sh_t *ring,
 static void
 ngx_live_ring_free(ngx_live_zone_t *zone, ngx_live_ring_sh_t *ring)
 {
-    if (ring->slots) {
-        ngx_slab_free(zone->shpool, ring->slots);
-        ring->slots = NULL;
+    void  *slots;
+
+    slots = ring->slots;
+
+    /* who dies between leaves them behind, and nobody frees them twice */
+
+    if (slots) {
+        ngx_live_store(&ring->slots, NULL);
+        ngx_slab_free(zone->shpool, slots);
     }
 }
 
@@ -330,16 +418,20 @@ ngx_live_ring_free(ngx_live_zone_t *zone, ngx_live_ring_sh_t *ring)
 static void
 ngx_live_track_free(ngx_live_zone_t *zone, ngx_live_track_sh_t *t)
 {
-    ngx_uint_t  i;
+    u_char      *data;
+    ngx_uint_t   i;
 
     ngx_live_ring_free(zone, &t->segments);
+    ngx_live_crash_point("free-ring");
     ngx_live_ring_free(zone, &t->parts);
     ngx_live_ring_free(zone, &t->samples);
 
     for (i = 0; i < NGX_LIVE_MAX_INITS; i++) {
-        if (t->inits[i].data) {
-            ngx_slab_free(zone->shpool, t->inits[i].data);
-            t->inits[i].data = NULL;
+        data = t->inits[i].data;
+
+        if (data) {
+            ngx_live_store(&t->inits[i].data, NULL);
+            ngx_slab_free(zone->shpool, data);
         }
     }
 }
@@ -348,9 +440,11 @@ ngx_live_track_free(ngx_live_zone_t *zone, ngx_live_track_sh_t *t)
 ngx_int_t
 ngx_live_stream_free(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
-    ngx_uint_t            i, held;
-    ngx_live_text_sh_t   *text;
-    ngx_live_track_sh_t  *t;
+    u_char                *data;
+    ngx_uint_t             i, held;
+    ngx_live_text_sh_t    *text;
+    ngx_live_track_sh_t   *t;
+    ngx_live_stream_sh_t **p;
 
     ngx_live_store(&st->state, NGX_LIVE_STREAM_FREE);
 
@@ -372,21 +466,30 @@ ngx_live_stream_free(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     }
 
     for (i = 0; i < st->ntracks; i++) {
-        ngx_live_track_trim(zone, &st->tracks[i]);
+        if (ngx_live_track_trim(zone, &st->tracks[i]) != NGX_OK) {
+            return NGX_AGAIN;
+        }
     }
 
-    if (st->ts.segments.slots) {
-        ngx_live_track_trim(zone, &st->ts);
+    if (st->ts.segments.slots
+        && ngx_live_track_trim(zone, &st->ts) != NGX_OK)
+    {
+        return NGX_AGAIN;
     }
 
-    /* from here on, readers that still hold st find that it is another */
+    /*
+     * From here on, readers that still hold st find that it is another.  It
+     * stays in its bucket, where the next one finds it if this one dies.
+     */
 
     ngx_live_store(&st->id, 0);
     ngx_live_fence();
 
-    ngx_live_stream_unlink(zone, st);
+    ngx_live_crash_point("free");
 
-    for (i = 0; i < st->ntracks; i++) {
+    /* one more may have been begun by a worker that died */
+
+    for (i = 0; i < NGX_LIVE_MAX_TRACKS; i++) {
         ngx_live_track_free(zone, &st->tracks[i]);
     }
 
@@ -395,30 +498,18 @@ ngx_live_stream_free(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     for (i = 0; i < 2 * NGX_LIVE_MAX_DOCS; i++) {
         text = &st->docs[i / 2].text[i % 2];
 
-        if (text->data) {
-            ngx_slab_free(zone->shpool, text->data);
-            text->data = NULL;
+        data = text->data;
+
+        if (data) {
+            ngx_live_store(&text->data, NULL);
+            ngx_slab_free(zone->shpool, data);
         }
     }
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    st->next = zone->sh->free;
-    zone->sh->free = st;
-    zone->sh->nstreams--;
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_live_stream_unlink(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
-{
-    ngx_live_stream_sh_t  **p;
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_live_stream_settle(zone);
+    ngx_live_store(&zone->sh->moving, st);
 
     p = &zone->sh->buckets[st->hash % NGX_LIVE_BUCKETS];
 
@@ -427,10 +518,20 @@ ngx_live_stream_unlink(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     }
 
     if (*p) {
-        *p = st->next;
+        ngx_live_crash_point("unlink");
+        ngx_live_store(p, st->next);
+        ngx_live_crash_point("unlinked");
+
+        st->next = zone->sh->free;
+        ngx_live_store(&zone->sh->free, st);
+        zone->sh->nstreams--;
     }
 
+    ngx_live_store(&zone->sh->moving, NULL);
+
     ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return NGX_OK;
 }
 
 
@@ -438,7 +539,7 @@ ngx_int_t
 ngx_live_init_add(ngx_live_zone_t *zone, ngx_live_track_sh_t *t, u_char *data,
     size_t len)
 {
-    u_char                 *copy;
+    u_char                 *copy, *old;
     uint64_t                i;
     uint32_t                number;
     ngx_live_init_sh_t     *init;
@@ -470,12 +571,18 @@ ngx_live_init_add(ngx_live_zone_t *zone, ngx_live_track_sh_t *t, u_char *data,
 
         ngx_live_store(&init->number, 0);
         ngx_live_fence();
-
-        ngx_slab_free(zone->shpool, init->data);
     }
 
-    init->data = copy;
+    old = init->data;
+
+    ngx_live_store(&init->data, copy);
     init->len = len;
+
+    if (old) {
+        ngx_slab_free(zone->shpool, old);
+    }
+
+    ngx_live_crash_point("init");
 
     ngx_live_store(&init->number, number);
     ngx_live_store(&t->init, number);

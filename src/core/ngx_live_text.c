@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_live_text.h"
+#include "ngx_live_crash.h"
 #include "live_gzip.h"
 
 
@@ -329,7 +330,7 @@ ngx_live_write_text(ngx_live_zone_t *zone, ngx_live_doc_sh_t *doc,
     ngx_str_t *text, ngx_live_edge_t *edge, live_m3u8_delta_t *delta)
 {
     size_t               size;
-    u_char              *p;
+    u_char              *p, *old;
     uint32_t             etag;
     ngx_live_text_sh_t  *next, *last;
 
@@ -354,15 +355,20 @@ ngx_live_write_text(ngx_live_zone_t *zone, ngx_live_doc_sh_t *doc,
             return NGX_ERROR;
         }
 
-        if (next->data) {
-            ngx_slab_free(zone->shpool, next->data);
-        }
+        old = next->data;
 
-        next->data = p;
+        /* who dies between frees nothing twice */
+        ngx_live_store(&next->data, p);
         next->size = size;
+
+        if (old) {
+            ngx_slab_free(zone->shpool, old);
+        }
     }
 
     ngx_memcpy(next->data, text->data, text->len);
+
+    ngx_live_crash_point("text");
 
     next->len = text->len;
     next->etag = etag;

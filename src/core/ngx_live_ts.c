@@ -86,12 +86,13 @@ ngx_live_ts_advance(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 
         ts->segments.head = lead->segments.tail;
         ts->segments.tail = lead->segments.tail;
+        ts->retired = lead->segments.tail;
         ts->range = ngx_live_zone_range(zone);
         st->ts_pos = ts->range;
     }
 
-    if (tail > ts->segments.tail) {
-        ngx_live_ts_retire(zone, st, tail);
+    if (tail > ts->segments.tail || ts->retired < ts->segments.tail) {
+        ngx_live_ts_retire(zone, st, ngx_max(tail, ts->segments.tail));
     }
 
     while (ts->segments.head < head) {
@@ -143,7 +144,7 @@ ngx_live_ts_retire(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    first = ts->segments.tail;
+    first = ngx_min(ts->retired, ts->segments.tail);
     last = ngx_min(msn, ts->segments.head);
 
     if (msn > ts->segments.head) {
@@ -164,6 +165,8 @@ ngx_live_ts_retire(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
             seg->size = 0;
         }
     }
+
+    ts->retired = msn;
 
     ngx_live_track_release(zone, ts);
 

@@ -7,6 +7,7 @@
 #include "ngx_live_publish.h"
 #include "ngx_live_render.h"
 #include "ngx_live_text.h"
+#include "ngx_live_crash.h"
 
 
 #define NGX_LIVE_UPKEEP_INTERVAL  1000
@@ -87,6 +88,8 @@ ngx_live_upkeep_handler(ngx_event_t *ev)
     ngx_live_publish_check();
     ngx_live_text_expire();
 
+    ngx_live_crash_report(zone);
+
     n = ngx_live_upkeep_claim(zone, batch, lost);
 
     for (i = 0; i < n; i++) {
@@ -114,11 +117,13 @@ ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch,
 
     n = 0;
 
-    if (zone->sh->nstreams == 0) {
+    if (zone->sh->nstreams == 0 && !zone->sh->suspect) {
         return 0;
     }
 
     ngx_shmtx_lock(&zone->shpool->mutex);
+
+    ngx_live_zone_audit(zone);
 
     for (i = 0; i < NGX_LIVE_BUCKETS; i++) {
         bucket = (first + i) % NGX_LIVE_BUCKETS;
@@ -139,6 +144,8 @@ ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch,
                 if (ngx_exiting || ngx_live_worker_alive(st->owner)) {
                     continue;
                 }
+
+                ngx_live_crash_point("adopt");
 
                 st->owner = ngx_pid;
                 st->dirty = 0;
@@ -266,6 +273,8 @@ ngx_live_upkeep_lost(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
         st->deadline = ngx_live_now() + st->resume;
 
         ngx_live_publish_align(zone, st);
+
+        ngx_live_crash_point("lost");
 
         ngx_live_store(&st->state, NGX_LIVE_STREAM_AWAY);
     }

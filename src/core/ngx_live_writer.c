@@ -4,6 +4,7 @@
 #include "ngx_live_writer.h"
 #include "ngx_live_render.h"
 #include "ngx_live_upkeep.h"
+#include "ngx_live_crash.h"
 #include "live_cmaf.h"
 
 
@@ -78,6 +79,7 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
         w->sh->segments.head = b->msn;
         w->sh->segments.tail = b->msn;
         w->sh->listed = b->msn;
+        w->sh->retired = b->msn;
     }
 
     w->at = *b;
@@ -92,6 +94,7 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
 
     w->sh->ends = 0;
     w->sh->open = w->seg;
+    ngx_live_crash_point("open");
     ngx_live_store(&w->sh->open_msn, b->msn);
 
     return ngx_live_writer_begin_part(w);
@@ -223,12 +226,16 @@ ngx_live_writer_flush(ngx_live_writer_t *w)
     w->niov = 0;
     w->staged = 0;
 
+    ngx_live_crash_point("append");
+
     if (n == (ssize_t) size) {
         return NGX_OK;
     }
 
     ngx_log_error(NGX_LOG_CRIT, w->pub->log, n == -1 ? ngx_errno : 0,
-                  "writing %uz bytes to the live zone failed: %z", size, n);
+                  "writing %uz bytes to the live zone failed: %z, publishing "
+                  "ends: the machine has too little memory, make \"zone\" "
+                  "smaller", size, n);
 
     return NGX_ERROR;
 }
@@ -318,6 +325,10 @@ ngx_live_writer_sample(ngx_live_writer_t *w)
 
     s = &w->samples[w->nsamples];
 
+    /* less than was announced may have come */
+
+    w->frame.size = w->pos - w->frame.offset;
+
     *s = w->frame;
     s->duration = live_track_clock_duration(&w->clock);
 
@@ -334,7 +345,12 @@ ngx_live_writer_sample(ngx_live_writer_t *w)
     if (w->nsamples == 0 && w->seg.parts == 0) {
         w->seg.start = s->dts;
 
-        if (s->flags & LIVE_SAMPLE_KEY) {
+        /* pictures behind a recovery point may still need those before it
+         * (HLS-23) */
+
+        if ((s->flags & (LIVE_SAMPLE_KEY|LIVE_SAMPLE_OPEN))
+            == LIVE_SAMPLE_KEY)
+        {
             w->seg.flags |= LIVE_SEGMENT_INDEPENDENT;
         }
     }
@@ -391,13 +407,28 @@ ngx_live_writer_part(ngx_live_writer_t *w, uint32_t n, int64_t end)
 
     size = last->offset + last->size - w->part;
 
-    if (ngx_live_writer_flush(w) != NGX_OK
-        || ngx_live_writer_header(w, n) != NGX_OK)
-    {
+    if (ngx_live_writer_flush(w) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_live_crash_point("payload");
+
+    if (ngx_live_writer_header(w, n) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_live_crash_point("header");
+
+    /* it may have been stopped for so long that another one writes now */
+
+    if (!ngx_live_publish_owns(w->pub)) {
         return NGX_ERROR;
     }
 
     ngx_live_writer_publish_samples(w, n);
+
+    ngx_live_crash_point("samples");
+
     ngx_live_writer_publish_part(w, n, size);
 
     w->seg.size = w->part + size - w->seg.offset;
@@ -461,7 +492,9 @@ ngx_live_writer_header(ngx_live_writer_t *w, uint32_t n)
 
     if (size != (ssize_t) w->room) {
         ngx_log_error(NGX_LOG_CRIT, w->pub->log, size == -1 ? ngx_errno : 0,
-                      "writing a header to the live zone failed");
+                      "writing a header to the live zone failed, publishing "
+                      "ends: the machine has too little memory, make "
+                      "\"zone\" smaller");
         return NGX_ERROR;
     }
 
@@ -494,7 +527,11 @@ ngx_live_writer_publish_part(ngx_live_writer_t *w, uint32_t n, uint64_t size)
             ->flags = LIVE_SEGMENT_INDEPENDENT;
     }
 
+    ngx_live_crash_point("part");
+
     ngx_live_store(&w->sh->parts.head, w->sh->parts.head + 1);
+
+    ngx_live_crash_point("part-head");
 
     ngx_live_writer_fill(w, end, w->end, w->part + size);
 
@@ -582,6 +619,8 @@ ngx_live_writer_publish_samples(ngx_live_writer_t *w, uint32_t n)
 
         *ngx_live_slot(ring, live_sample_t, ring->head) = w->samples[i];
 
+        ngx_live_crash_point("sample");
+
         ngx_live_store(&ring->head, ring->head + 1);
     }
 }
@@ -593,6 +632,12 @@ ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n, int64_t end)
     ngx_live_part_sh_t  *last;
 
     if (ngx_live_writer_part(w, n, end) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_live_crash_point("close");
+
+    if (!ngx_live_publish_owns(w->pub)) {
         return NGX_ERROR;
     }
 
@@ -670,7 +715,12 @@ ngx_live_writer_publish_segment(ngx_live_writer_t *w)
 
     *ngx_live_slot(ring, ngx_live_segment_sh_t, ring->head) = w->seg;
 
+    ngx_live_crash_point("segment");
+
     ngx_live_store(&ring->head, ring->head + 1);
+
+    ngx_live_crash_point("segment-head");
+
     ngx_live_store(&w->sh->open_msn, 0);
 
     docs = NGX_LIVE_RENDER_MEDIA|NGX_LIVE_RENDER_TS|NGX_LIVE_RENDER_MPD;
@@ -804,7 +854,9 @@ ngx_live_writer_carry(ngx_live_writer_t *w, uint32_t n,
             goto done;
         }
 
-        w->pos = n || w->seg.parts ? from : w->seg.offset;
+        /* pages behind the end of a segment would never be freed */
+
+        w->pos = n ? from : w->seg.parts ? w->part : w->seg.offset;
 
         if (ngx_live_writer_open(w, b) != NGX_OK) {
             goto done;

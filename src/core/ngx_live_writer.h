@@ -114,6 +114,7 @@ struct ngx_live_publication_s {
     int64_t                  video_us;  /* the newest video frame */
     int64_t                  first_us;  /* the first frame of any kind */
     int64_t                  newest_us;
+    int64_t                  idr_us;    /* the newest IDR picture */
     uint64_t                 started;
 
     ngx_live_boundary_t      last;      /* the newest boundary */
@@ -128,8 +129,11 @@ struct ngx_live_publication_s {
     unsigned                 discontinuity:1;
     unsigned                 warned:1;      /* about key frames */
     unsigned                 dropped:1;     /* a frame was bad, logged */
+    unsigned                 idr:1;         /* an IDR picture has come */
+    unsigned                 recovery:1;    /* they are rare, logged */
     unsigned                 waits:1;       /* st is another's still */
     unsigned                 refused:1;     /* it waits for nothing */
+    unsigned                 settled:1;     /* all settings apply */
     unsigned                 closing:1;     /* the tap still has something */
 };
 

@@ -11,13 +11,21 @@
 #include "ngx_live.h"
 #include "ngx_live_zone.h"
 #include "ngx_live_state.h"
+#include "ngx_live_crash.h"
+
+
+/* ms between two looks at what is counted */
+#define NGX_LIVE_ZONE_AUDIT  500
+
+/* s between two lines in the log about the same failure */
+#define NGX_LIVE_ZONE_LOG    10
 
 
 static ngx_int_t ngx_live_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_int_t ngx_live_zone_events(ngx_live_zone_t *zone,
     ngx_log_t *log);
 static void ngx_live_zone_clear_slot(ngx_live_zone_t *zone, ngx_uint_t slot);
-static void ngx_live_track_free_range(ngx_live_zone_t *zone,
+static ngx_int_t ngx_live_track_free_range(ngx_live_zone_t *zone,
     ngx_live_track_sh_t *t, uint64_t offset, uint64_t len);
 static void ngx_live_track_hold(ngx_live_track_sh_t *t, uint64_t offset,
     uint64_t len);
@@ -238,6 +246,23 @@ ngx_live_zone_exit_process(ngx_live_zone_t *zone)
 }
 
 
+ngx_uint_t
+ngx_live_zone_workers(ngx_live_zone_t *zone)
+{
+    ngx_pid_t   pid;
+    ngx_uint_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < NGX_LIVE_MAX_WORKERS; i++) {
+        pid = zone->sh->workers[i].pid;
+        n += (pid != 0 && ngx_live_worker_alive(pid));
+    }
+
+    return n;
+}
+
+
 void
 ngx_live_zone_reap(ngx_live_zone_t *zone)
 {
@@ -256,6 +281,8 @@ ngx_live_zone_reap(ngx_live_zone_t *zone)
         if (w->pid && !ngx_live_worker_alive(w->pid)) {
             ngx_live_zone_clear_slot(zone, i);
             w->pid = 0;
+            zone->sh->suspect = 1;
+            zone->sh->surplus = 0;
         }
 
         ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -296,6 +323,8 @@ ngx_live_zone_reserve(ngx_live_zone_t *zone, ngx_live_track_sh_t *t,
         return NGX_ERROR;
     }
 
+    ngx_live_crash_point("reserve");
+
     t->bytes += bytes;
 
     return NGX_OK;
@@ -320,26 +349,49 @@ ngx_live_zone_range(ngx_live_zone_t *zone)
 }
 
 
-static void
+static ngx_int_t
 ngx_live_track_free_range(ngx_live_zone_t *zone, ngx_live_track_sh_t *t,
     uint64_t offset, uint64_t len)
 {
+    int            rc;
+    ngx_err_t      err;
+    static time_t  logged;
+
     /*
      * Pages that sendfile() has queued stay with the sockets; the holes are
      * never written again.
      */
-    if (fallocate(zone->fd, FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE,
-                  offset, len)
-        == -1)
-    {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
-                      "fallocate() of the live zone failed");
+
+    do {
+        rc = fallocate(zone->fd, FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE,
+                       offset, len);
+        err = ngx_errno;
+    } while (rc == -1 && err == NGX_EINTR);
+
+    if (rc == -1) {
+
+        if (ngx_time() - logged >= NGX_LIVE_ZONE_LOG) {
+            logged = ngx_time();
+            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, err,
+                          "fallocate() of the live zone failed, its memory "
+                          "is given back later: see whether the machine has "
+                          "memory left");
+        }
+
+        return NGX_ERROR;
     }
+
+    ngx_live_crash_point("punch");
 
     len = ngx_min(len, t->bytes);
 
     t->bytes -= len;
+
+    ngx_live_crash_point("punched");
+
     __atomic_sub_fetch(&zone->sh->used, len, __ATOMIC_RELAXED);
+
+    return NGX_OK;
 }
 
 
@@ -375,8 +427,11 @@ ngx_live_track_punch(ngx_live_zone_t *zone, ngx_live_track_sh_t *t,
             hi = ngx_min(pin_hi, end);
         }
 
-        if (lo > offset) {
-            ngx_live_track_free_range(zone, t, offset, lo - offset);
+        if (lo > offset
+            && ngx_live_track_free_range(zone, t, offset, lo - offset)
+               != NGX_OK)
+        {
+            ngx_live_track_hold(t, offset, lo - offset);
         }
 
         if (hi > lo) {
@@ -440,31 +495,39 @@ void
 ngx_live_track_retire(ngx_live_zone_t *zone, ngx_live_track_sh_t *t,
     uint64_t msn)
 {
-    uint64_t                i, first;
+    uint64_t                i;
     ngx_live_segment_sh_t  *seg;
 
-    first = t->segments.tail;
     msn = ngx_min(msn, t->segments.head);
 
-    if (msn <= first) {
-        return;
+    if (msn > t->segments.tail) {
+        seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, msn - 1);
+
+        ngx_live_store(&t->parts.tail, seg->part + seg->parts);
+
+        ngx_live_crash_point("retire");
+
+        ngx_live_store(&t->segments.tail, msn);
+
+        ngx_live_crash_point("retired");
     }
 
-    seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, msn - 1);
-
-    ngx_live_store(&t->parts.tail, seg->part + seg->parts);
-    ngx_live_store(&t->segments.tail, msn);
+    if (msn <= t->retired) {
+        return;
+    }
 
     /* readers see it before their records are written over */
     ngx_live_fence();
 
-    for (i = first; i < msn; i++) {
+    for (i = t->retired; i < msn; i++) {
         seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t, i);
 
         if (seg->size) {
             ngx_live_track_punch(zone, t, seg->offset,
                                  ngx_align(seg->size, NGX_LIVE_PAGE));
         }
+
+        ngx_live_store(&t->retired, i + 1);
     }
 
     if (t->listed < msn) {
@@ -473,7 +536,7 @@ ngx_live_track_retire(ngx_live_zone_t *zone, ngx_live_track_sh_t *t,
 }
 
 
-void
+ngx_int_t
 ngx_live_track_trim(ngx_live_zone_t *zone, ngx_live_track_sh_t *t)
 {
     uint64_t                i, bytes, end;
@@ -503,10 +566,73 @@ ngx_live_track_trim(ngx_live_zone_t *zone, ngx_live_track_sh_t *t)
         }
     }
 
-    ngx_live_track_free_range(zone, t, end,
-                              t->range + NGX_LIVE_RANGE - end);
+    if (ngx_live_track_free_range(zone, t, end,
+                                  t->range + NGX_LIVE_RANGE - end)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     /* the counter is set right even where a writer died between two steps */
-    __atomic_sub_fetch(&zone->sh->used, t->bytes - bytes, __ATOMIC_RELAXED);
-    t->bytes = bytes;
+
+    bytes = t->bytes - bytes;
+    t->bytes -= bytes;
+
+    ngx_live_crash_point("trim");
+
+    __atomic_sub_fetch(&zone->sh->used, bytes, __ATOMIC_RELAXED);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_live_zone_audit(ngx_live_zone_t *zone)
+{
+    uint64_t               now, used, bytes;
+    ngx_uint_t             i, n;
+    ngx_live_zone_sh_t    *sh;
+    ngx_live_stream_sh_t  *st;
+
+    sh = zone->sh;
+    now = ngx_live_now();
+
+    if (!sh->suspect
+        || (now >= sh->audited && now < sh->audited + NGX_LIVE_ZONE_AUDIT))
+    {
+        return;
+    }
+
+    sh->audited = now;
+
+    ngx_live_stream_settle(zone);
+
+    used = ngx_live_load(&sh->used);
+    bytes = 0;
+
+    for (i = 0; i < NGX_LIVE_BUCKETS; i++) {
+        for (st = sh->buckets[i]; st; st = st->next) {
+            for (n = 0; n < st->ntracks; n++) {
+                bytes += ngx_live_load(&st->tracks[n].bytes);
+            }
+
+            bytes += ngx_live_load(&st->ts.bytes);
+        }
+    }
+
+    /* others go on meanwhile: only what stays the same is wrong */
+
+    if (used != ngx_live_load(&sh->used)) {
+        return;
+    }
+
+    if (used == bytes || (used > bytes && used - bytes == sh->surplus)) {
+        __atomic_sub_fetch(&sh->used, used - bytes, __ATOMIC_RELAXED);
+
+        sh->suspect = 0;
+        sh->surplus = 0;
+        return;
+    }
+
+    sh->surplus = used - bytes;
 }

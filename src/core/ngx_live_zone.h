@@ -23,7 +23,7 @@
 #include "live_m3u8.h"
 
 
-#define NGX_LIVE_LAYOUT         6       /* of all shared structures */
+#define NGX_LIVE_LAYOUT         7       /* of all shared structures */
 
 #define NGX_LIVE_MAX_WORKERS    128     /* of old and new cycles together */
 #define NGX_LIVE_MAX_TRACKS     14      /* of one stream */
@@ -168,6 +168,10 @@ typedef struct {
     uint64_t                average;        /* bit/s, as announced */
     uint64_t                bits;           /* of all segments ... */
     uint64_t                ticks;          /* ... and their durations */
+
+    /* before this one the memory of segments was given back: less than the
+     * tail where a writer has died between */
+    uint64_t                retired;
 
     uint64_t                range;          /* where its writer appends */
     uint64_t                bytes;          /* of the zone's budget */
@@ -358,6 +362,14 @@ typedef struct {
     uint32_t                cycle;          /* counts configurations */
     uint32_t                abandoned;      /* the last one has no live{} */
     ngx_live_stream_sh_t   *free;
+    ngx_live_stream_sh_t   *moving;         /* from one list to another */
+
+    /* what a worker that died has counted and not taken, see
+     * ngx_live_zone_audit() */
+    uint32_t                suspect;
+    uint64_t                surplus;
+    uint64_t                audited;        /* Unix ms */
+
     ngx_live_stream_sh_t   *buckets[NGX_LIVE_BUCKETS];
     ngx_live_worker_sh_t    workers[NGX_LIVE_MAX_WORKERS];
 } ngx_live_zone_sh_t;
@@ -402,6 +414,9 @@ ngx_int_t ngx_live_zone_init_process(ngx_live_zone_t *zone, ngx_log_t *log);
 /* Gives back the slot and the streams of this worker. */
 void ngx_live_zone_exit_process(ngx_live_zone_t *zone);
 
+/* How many have one and are there. */
+ngx_uint_t ngx_live_zone_workers(ngx_live_zone_t *zone);
+
 /* Frees the slots of workers that died; any worker, about once a second. */
 void ngx_live_zone_reap(ngx_live_zone_t *zone);
 
@@ -430,11 +445,23 @@ ngx_live_stream_sh_t *ngx_live_stream_create_locked(ngx_live_zone_t *zone,
     ngx_live_app_conf_t *app, ngx_str_t *name);
 
 /*
+ * The settings of a publication that goes on with a timeline: the length of
+ * segments as far as the target duration that players were promised (HLS-8)
+ * and the rings allow; the lock is held.  0: not all of them apply.
+ */
+ngx_uint_t ngx_live_stream_settle_locked(ngx_live_stream_sh_t *st,
+    ngx_live_app_conf_t *app);
+
+/*
  * Adds a track; owner only.  Its rings have room for what the settings of the
  * stream can make.  NULL: no room in the index, or too many tracks.
  */
 ngx_live_track_sh_t *ngx_live_track_create(ngx_live_zone_t *zone,
     ngx_live_stream_sh_t *st, const char *name);
+
+/* Puts a stream in order that a worker had on its way from one list to another
+ * when it died; the lock is held. */
+void ngx_live_stream_settle(ngx_live_zone_t *zone);
 
 /* Gives all memory of a stream back; owner only.  NGX_AGAIN: some of it is
  * still being sent, call again later. */
@@ -523,6 +550,13 @@ ngx_int_t ngx_live_write_text(ngx_live_zone_t *zone, ngx_live_doc_sh_t *doc,
 ngx_int_t ngx_live_zone_reserve(ngx_live_zone_t *zone,
     ngx_live_track_sh_t *t, size_t bytes);
 
+/*
+ * After the death of a worker, what is counted as taken is compared with what
+ * tracks have, until both agree: it may have died between the two.  The lock
+ * is held; about once a second, any worker.
+ */
+void ngx_live_zone_audit(ngx_live_zone_t *zone);
+
 /* 0 to 100: how much of the budget is taken. */
 ngx_uint_t ngx_live_zone_percent(ngx_live_zone_t *zone);
 
@@ -540,8 +574,9 @@ void ngx_live_track_punch(ngx_live_zone_t *zone, ngx_live_track_sh_t *t,
 /*
  * Gives back all memory of the track's range behind its last segment: what a
  * writer had reserved or not yet published when it ended.  Owner only.
+ * NGX_ERROR: it failed and is in the log, nothing has changed.
  */
-void ngx_live_track_trim(ngx_live_zone_t *zone, ngx_live_track_sh_t *t);
+ngx_int_t ngx_live_track_trim(ngx_live_zone_t *zone, ngx_live_track_sh_t *t);
 
 /* Makes the oldest segments up to before msn unavailable and gives their
  * memory back.  Owner only. */

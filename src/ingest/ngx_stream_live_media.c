@@ -21,6 +21,10 @@ static ngx_int_t ngx_stream_live_begin(ngx_stream_live_rtmp_ctx_t *ctx,
     ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len);
 static ngx_int_t ngx_stream_live_append(ngx_stream_live_rtmp_ctx_t *ctx,
     ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len);
+static ngx_int_t ngx_stream_live_units(ngx_stream_live_rtmp_ctx_t *ctx,
+    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len);
+static ngx_int_t ngx_stream_live_data(ngx_stream_live_rtmp_ctx_t *ctx,
+    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len);
 static ngx_int_t ngx_stream_live_record(ngx_stream_live_rtmp_ctx_t *ctx,
     ngx_stream_live_media_t *sm);
 static void ngx_stream_live_fourcc(u_char *dst, u_char *src);
@@ -105,7 +109,8 @@ ngx_stream_live_rtmp_media(void *data, const live_rtmp_message_t *m,
     if (sm->state == ngx_stream_live_frame) {
         rc = ngx_live_publish_end(ctx->pub, sm->frame.media,
                                   sm->frame.media == LIVE_MEDIA_AUDIO
-                                  || live_nal_walk_valid(&sm->walk));
+                                  || (live_nal_walk_valid(&sm->walk)
+                                      && sm->walk.unit));
 
     } else if (sm->state == ngx_stream_live_config) {
         rc = ngx_stream_live_record(ctx, sm);
@@ -152,6 +157,7 @@ ngx_stream_live_tag_done(ngx_stream_live_rtmp_ctx_t *ctx,
 
     sm->frame.cts = 0;
     sm->frame.key = 0;
+    sm->frame.recovery = 0;
     sm->frame.size = m->length - sm->tag_len;
 
     rc = (m->type == LIVE_RTMP_VIDEO) ? ngx_stream_live_video_tag(ctx, sm)
@@ -357,6 +363,8 @@ ngx_stream_live_begin(ngx_stream_live_rtmp_ctx_t *ctx,
         live_nal_walk(&peek, buf, len);
 
         if (peek.vcl) {
+            sm->frame.recovery = !peek.idr
+                                 && (sm->frame.key || peek.recovery);
             sm->frame.key = peek.idr;
         }
     }
@@ -389,18 +397,76 @@ ngx_stream_live_append(ngx_stream_live_rtmp_ctx_t *ctx,
         return NGX_OK;
     }
 
-    if (sm->frame.media == LIVE_MEDIA_VIDEO) {
-        live_nal_walk(&sm->walk, buf, len);
+    return sm->frame.media == LIVE_MEDIA_VIDEO
+           ? ngx_stream_live_units(ctx, sm, buf, len)
+           : ngx_stream_live_data(ctx, sm, buf, len);
+}
+
+
+/* All but empty NAL units, in runs as long as may be. */
+
+static ngx_int_t
+ngx_stream_live_units(ngx_stream_live_rtmp_ctx_t *ctx,
+    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len)
+{
+    size_t          n;
+    live_nal_run_t  run, next;
+
+    run.data = buf;
+    run.len = 0;
+
+    for ( /* void */ ; len; buf += n, len -= n) {
+
+        n = live_nal_take(&sm->walk, buf, len, &next);
+
+        if (next.len && next.data == sm->walk.prefix) {
+
+            /* a length that two slices share has to stay until it is written */
+
+            if (sm->nprefixes == NGX_STREAM_LIVE_PREFIXES) {
+                sm->nprefixes = 0;
+
+                if (ngx_live_publish_flush(ctx->pub, 0) != NGX_OK) {
+                    return NGX_ERROR;
+                }
+            }
+
+            ngx_memcpy(sm->prefixes[sm->nprefixes], sm->walk.prefix, next.len);
+            next.data = sm->prefixes[sm->nprefixes++];
+        }
+
+        if (next.len && next.data != run.data + run.len) {
+
+            if (ngx_stream_live_data(ctx, sm, run.data, run.len) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            run.data = next.data;
+            run.len = 0;
+        }
+
+        run.len += next.len;
     }
 
-    if (ngx_live_publish_data(ctx->pub, sm->frame.media, (u_char *) buf, len)
-        != NGX_OK)
+    return ngx_stream_live_data(ctx, sm, run.data, run.len);
+}
+
+
+static ngx_int_t
+ngx_stream_live_data(ngx_stream_live_rtmp_ctx_t *ctx,
+    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len)
+{
+    if (len == 0
+        || ngx_live_publish_data(ctx->pub, sm->frame.media, (u_char *) buf,
+                                 len)
+           == NGX_OK)
     {
-        live_rtmp_fail(ctx->rtmp, "the live zone cannot take more");
-        return NGX_ERROR;
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    live_rtmp_fail(ctx->rtmp, "the live zone cannot take more");
+
+    return NGX_ERROR;
 }
 
 

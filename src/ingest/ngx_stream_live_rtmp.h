@@ -18,6 +18,9 @@
 /* the longest header before a payload: an extended video tag with its CTS */
 #define NGX_STREAM_LIVE_MAX_TAG  8
 
+/* lengths of NAL units that wait to be written */
+#define NGX_STREAM_LIVE_PREFIXES  16
+
 #define NGX_STREAM_LIVE_RETRY    50         /* ms until it asks again */
 
 
@@ -56,6 +59,8 @@ typedef struct {
     ngx_uint_t                tag_len;
     ngx_live_frame_t          frame;
     live_nal_walk_t           walk;
+    u_char                    prefixes[NGX_STREAM_LIVE_PREFIXES][4];
+    ngx_uint_t                nprefixes;
     u_char                   *config;       /* collected record */
     size_t                    config_len;
 } ngx_stream_live_media_t;

@@ -28,6 +28,11 @@ typedef struct {
 } live_clock_rate_t;
 
 
+static int live_clock_late(live_clock_t *c, live_media_e media,
+    uint32_t timestamp);
+static int64_t live_clock_turn(const live_clock_t *c, uint32_t timestamp,
+    int64_t step);
+static int live_clock_small(int64_t step);
 static int64_t live_clock_latest(const live_clock_t *c);
 
 static int64_t live_clock_scale(int64_t v, uint32_t from, uint32_t to);
@@ -77,11 +82,38 @@ live_clock_start(live_clock_t *c, int64_t at_us)
 }
 
 
+void
+live_clock_restart(live_clock_t *c, int64_t at_us)
+{
+    unsigned      i, bit;
+    live_clock_t  before;
+
+    before = *c;
+    live_clock_start(c, at_us);
+
+    c->late = before.seen | before.late;
+    c->late_turned = before.turned;
+
+    for (i = 0; i < 2; i++) {
+        bit = 1u << i;
+
+        if (before.seen & bit) {
+            c->late_ms[i] = before.ms[i];
+            c->late_us[i] = before.offset_us;
+
+        } else {
+            c->late_ms[i] = before.late_ms[i];
+            c->late_us[i] = before.late_us[i];
+        }
+    }
+}
+
+
 live_clock_e
 live_clock_map(live_clock_t *c, live_media_e media, uint32_t timestamp,
     int64_t *us)
 {
-    int64_t   ms, step, latest;
+    int64_t   ms, step, latest, turn;
     unsigned  bit;
 
     if (!c->started) {
@@ -89,6 +121,11 @@ live_clock_map(live_clock_t *c, live_media_e media, uint32_t timestamp,
     }
 
     bit = 1u << media;
+
+    if ((c->late & bit) && live_clock_late(c, media, timestamp)) {
+        *us = c->late_ms[media] * 1000 + c->late_us[media];
+        return LIVE_CLOCK_STEADY;
+    }
 
     if (!c->seen) {
         ms = timestamp;
@@ -98,7 +135,9 @@ live_clock_map(live_clock_t *c, live_media_e media, uint32_t timestamp,
         latest = live_clock_latest(c);
 
         /* serial arithmetic: the shorter way around (RTMP-24) */
-        step = (int32_t) (timestamp - (uint32_t) latest);
+        step = (int32_t) (timestamp + c->turned - (uint32_t) latest);
+        turn = live_clock_turn(c, timestamp, step);
+        step += turn;
         ms = latest + step;
 
         if (step > LIVE_CLOCK_MAX_GAP_MS
@@ -107,14 +146,79 @@ live_clock_map(live_clock_t *c, live_media_e media, uint32_t timestamp,
         {
             return LIVE_CLOCK_JUMP;
         }
+
+        /* what is late is of before the wrap */
+
+        if (turn > 0) {
+            c->turned += (uint32_t) turn;
+        }
     }
 
     c->seen |= bit;
+    c->late &= ~bit;
     c->ms[media] = ms;
 
     *us = ms * 1000 + c->offset_us;
 
     return LIVE_CLOCK_STEADY;
+}
+
+
+/* 1 when the timestamp goes on where its type was before the last jump. */
+static int
+live_clock_late(live_clock_t *c, live_media_e media, uint32_t timestamp)
+{
+    int64_t  step;
+
+    step = (int32_t) (timestamp + c->late_turned
+                      - (uint32_t) c->late_ms[media]);
+
+    if (!live_clock_small(step)) {
+        return 0;
+    }
+
+    c->late_ms[media] += step;
+
+    return 1;
+}
+
+
+/*
+ * What makes a small step of one that is as large as the circle of a clock of
+ * 24 or 31 bits: 0 where it is none.
+ */
+static int64_t
+live_clock_turn(const live_clock_t *c, uint32_t timestamp, int64_t step)
+{
+    size_t                i;
+    int64_t               size;
+    static const uint8_t  bits[] = { 24, 31 };
+
+    for (i = 0; i < sizeof(bits); i++) {
+
+        size = (int64_t) 1 << bits[i];
+
+        if (timestamp >= size) {
+            continue;
+        }
+
+        if (live_clock_small(step + size)) {
+            return size;
+        }
+
+        if (c->turned && live_clock_small(step - size)) {
+            return -size;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+live_clock_small(int64_t step)
+{
+    return step >= -LIVE_CLOCK_MAX_BACK_MS && step <= LIVE_CLOCK_MAX_GAP_MS;
 }
 
 

@@ -25,8 +25,15 @@ typedef enum {
 typedef struct {
     unsigned  started:1;
     unsigned  seen:2;       /* bit per live_media_e */
+    unsigned  late:2;       /* the same: still as before the last jump */
+    uint32_t  turned;       /* ms that a clock of less than 32 bits has lost */
     int64_t   ms[2];        /* last by live_media_e, unwrapped */
     int64_t   offset_us;    /* timeline = ms * 1000 + offset_us */
+
+    /* the same before the last jump, for what is late */
+    uint32_t  late_turned;
+    int64_t   late_ms[2];
+    int64_t   late_us[2];
 } live_clock_t;
 
 
@@ -34,18 +41,28 @@ typedef struct {
  * A jump is a step back of one type against itself, or a step forward against
  * the latest timestamp of any type, that is larger than this.  A type that
  * comes for the first time may begin up to a gap before the other one.
+ *
+ * No jump is the wrap of a clock of 24 or 31 bits, which encoders have that
+ * forget the extended timestamp or keep it in a signed number.
  */
 #define LIVE_CLOCK_MAX_GAP_MS   10000
 #define LIVE_CLOCK_MAX_BACK_MS  1000
 
 
-/* (Re)starts the clock: the next timestamp is at_us on the timeline. */
+/* Starts the clock: the next timestamp is at_us on the timeline. */
 void live_clock_start(live_clock_t *c, int64_t at_us);
+
+/*
+ * The same behind a jump.  The other type may come with times of before the
+ * jump for a while, for encoders do not send both in step, or for ever, where
+ * it has a clock of its own: it goes on as it was until it jumps as well.
+ */
+void live_clock_restart(live_clock_t *c, int64_t at_us);
 
 /*
  * Takes the timestamp of one message of a media type, 32 bits, in arrival
  * order; *us gets its place on the timeline.  On LIVE_CLOCK_JUMP nothing has
- * changed and *us is undefined: call live_clock_start() where the new time
+ * changed and *us is undefined: call live_clock_restart() where the new time
  * belongs and pass the timestamp again.
  */
 live_clock_e live_clock_map(live_clock_t *c, live_media_e media,

@@ -50,10 +50,17 @@ typedef struct {
     uint32_t  length;           /* length prefix as read so far */
     uint8_t   need;             /* bytes of the prefix to come */
     uint8_t   length_size;
+    uint8_t   prefix[4];        /* of the current NAL unit */
+    unsigned  unit:1;           /* a unit that is not empty was seen */
     unsigned  header:1;         /* the next byte is a NAL header */
     unsigned  vcl:1;            /* a slice was seen */
     unsigned  idr:1;            /* an IDR slice was seen */
+    unsigned  recovery:1;       /* a recovery point SEI was seen */
     unsigned  bad:1;            /* a length runs past the access unit */
+    unsigned  sei:2;            /* live_nal_sei_e: where in an SEI unit */
+    unsigned  zeros:2;          /* in it, in a row */
+    uint32_t  sei_type;
+    uint32_t  sei_size;
     uint32_t  rest;             /* bytes of the access unit to come */
 } live_nal_walk_t;
 
@@ -64,6 +71,20 @@ void live_nal_walk_init(live_nal_walk_t *w, uint32_t size,
 
 /* Takes the next slice. */
 void live_nal_walk(live_nal_walk_t *w, const uint8_t *data, size_t len);
+
+/* Bytes of a slice, or of the walk itself, which change with the next call. */
+typedef struct {
+    const uint8_t  *data;
+    size_t          len;
+} live_nal_run_t;
+
+/*
+ * Takes bytes of the next slice, and returns how many; run gets what of the
+ * access unit is worth keeping, perhaps nothing: units without a byte, which
+ * decoders reject, are left out.  Nothing of one that is broken is kept.
+ */
+size_t live_nal_take(live_nal_walk_t *w, const uint8_t *data, size_t len,
+    live_nal_run_t *run);
 
 /* 1 when all of the access unit was seen and its lengths added up. */
 int live_nal_walk_valid(const live_nal_walk_t *w);

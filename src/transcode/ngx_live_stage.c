@@ -4,6 +4,7 @@
 #include <ngx_event.h>
 #include "ngx_live_stage.h"
 #include "ngx_live_make.h"
+#include "ngx_live_crash.h"
 
 
 static void ngx_live_stage_thread(void *data, ngx_log_t *log);
@@ -178,6 +179,8 @@ ngx_live_stage_thread(void *data, ngx_log_t *log)
 {
     ngx_live_stage_t *s = data;
 
+    ngx_live_crash_point("stage-run");
+
     s->run(s);
 }
 
@@ -186,6 +189,8 @@ static void
 ngx_live_stage_handler(ngx_event_t *ev)
 {
     ngx_live_stage_t *s = ev->data;
+
+    ngx_live_crash_point("stage-done");
 
     s->busy = 0;
 

@@ -405,13 +405,14 @@ ngx_live_transcode_sample(void *tap, live_media_e media, live_sample_t *s)
     item = tc->arriving[media];
     tc->arriving[media] = NULL;
 
-    if (item && (s == NULL || tc->filled[media] != item->len)) {
+    if (item && (s == NULL || tc->filled[media] != s->size)) {
         ngx_live_item_free(item);
         item = NULL;
     }
 
     if (item) {
         item->sample = *s;
+        item->len = s->size;
 
         if (media == LIVE_MEDIA_VIDEO) {
             ngx_live_transcode_video(tc, item);

@@ -265,7 +265,7 @@ ngx_live_decode_feed(ngx_live_transcoder_t *tc, ngx_live_item_t *item)
             continue;
         }
 
-        if (r->scaler == NULL && !r->scale.busy) {
+        if (!r->scale.busy && r->scaler == NULL) {
             r->source = tc->source;
             fps = ngx_live_transcode_fps(tc);
             r->source.fps = fps > 0 ? fps : r->source.fps;
@@ -510,7 +510,7 @@ ngx_live_scale_pass(ngx_live_rung_t *r, ngx_live_item_t *item)
             continue;
         }
 
-        if (below->scaler == NULL && !below->scale.busy) {
+        if (!below->scale.busy && below->scaler == NULL) {
             below->source = r->target;
         }
 
@@ -523,7 +523,7 @@ ngx_live_scale_pass(ngx_live_rung_t *r, ngx_live_item_t *item)
         r->out.state = NGX_LIVE_RUNG_RUNNING;
     }
 
-    if (r->out.encoder == NULL && !r->out.encode.busy) {
+    if (!r->out.encode.busy && r->out.encoder == NULL) {
         r->out.picture = r->target;
     }
 

@@ -1,7 +1,7 @@
 /*
- * burst -n CLIENTS -r ROUNDS -i MS HOST PORT PATH: clients that ask for the same
- * file at the same moment, again and again: what a server and this machine take
- * at the least to send something to all of them.
+ * burst -n CLIENTS -r ROUNDS -i MS HOST PORT PATH: clients that ask for the
+ * same file at the same moment, again and again: what a server and this machine
+ * take at the least to send something to all of them.
  *
  * Prints one line of JSON: when each had its last byte, in ms from the moment
  * before the first of them asked, over all rounds.

@@ -53,6 +53,32 @@ fuzz_record(unsigned audio, const uint8_t *data, size_t len)
 }
 
 
+/* What is kept of an access unit in slices of that size: its checksum. */
+static uint32_t
+fuzz_nal_kept(const uint8_t *data, size_t len, unsigned length_size,
+    size_t step, live_nal_walk_t *w)
+{
+    size_t          at, n, i;
+    uint32_t        sum;
+    live_nal_run_t  run;
+
+    sum = 1;
+    live_nal_walk_init(w, (uint32_t) len, length_size);
+
+    for (at = 0; at < len; at += n) {
+        n = live_nal_take(w, data + at, len - at < step ? len - at : step,
+                          &run);
+        check(n > 0 && n <= len - at);
+
+        for (i = 0; i < run.len; i++) {
+            sum = sum * 31 + run.data[i];
+        }
+    }
+
+    return sum;
+}
+
+
 /* Slices of any size must see the same as the whole. */
 static void
 fuzz_nal(const uint8_t *data, size_t len)
@@ -83,7 +109,14 @@ fuzz_nal(const uint8_t *data, size_t len)
 
     check(live_nal_walk_valid(&whole) == live_nal_walk_valid(&slices));
     check(whole.vcl == slices.vcl && whole.idr == slices.idr);
+    check(whole.recovery == slices.recovery);
     check(!whole.idr || whole.vcl);
+
+    if (live_nal_walk_valid(&whole)) {
+        check(fuzz_nal_kept(data, len, length_size, len + 1, &whole)
+              == fuzz_nal_kept(data, len, length_size, step, &slices));
+        check(live_nal_walk_valid(&slices) && whole.unit == slices.unit);
+    }
 }
 
 

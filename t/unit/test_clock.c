@@ -275,6 +275,82 @@ test_jumps(void)
 }
 
 
+/* Clocks of 24 and 31 bits, with audio that comes 300 ms late (RTMP-24). */
+static void
+test_turns(unsigned bits)
+{
+    int           bad;
+    int64_t       i, us, size;
+    uint32_t      start;
+    live_clock_t  c;
+
+    size = (int64_t) 1 << bits;
+    start = (uint32_t) (size - 5000);
+
+    live_clock_start(&c, 0);
+    bad = 0;
+
+    /* three times around, in steps of 5 s */
+
+    for (i = 0; i < 3 * size / 5000; i++) {
+        bad |= live_clock_map(&c, VIDEO, (start + i * 5000) % size, &us)
+               != STEADY || us != i * 5000000;
+        bad |= live_clock_map(&c, AUDIO, (start + i * 5000 - 300) % size, &us)
+               != STEADY || us != i * 5000000 - 300000;
+    }
+
+    tap_ok(!bad, "a clock of %u bits goes on over its wrap", bits);
+
+    tap_ok(live_clock_map(&c, VIDEO, (start + i * 5000 - 60000) % size, &us)
+           == JUMP, "%u bits: 1 min back is a jump all the same", bits);
+}
+
+
+/* Audio that goes on for a while as it was when video has jumped. */
+static void
+test_late(void)
+{
+    int64_t       us;
+    live_clock_t  c;
+
+    live_clock_start(&c, 0);
+    live_clock_map(&c, VIDEO, 3600000, &us);
+    live_clock_map(&c, AUDIO, 3599700, &us);
+
+    tap_ok(live_clock_map(&c, VIDEO, 0, &us) == JUMP, "video jumps");
+    live_clock_restart(&c, 500000);
+
+    tap_ok(live_clock_map(&c, VIDEO, 0, &us) == STEADY && us == 500000,
+           "video is where the clock starts again");
+    tap_ok(live_clock_map(&c, AUDIO, 3599720, &us) == STEADY
+           && us == -280000, "late audio is still where it was");
+    live_clock_map(&c, VIDEO, 40, &us);
+    tap_ok(live_clock_map(&c, AUDIO, 10, &us) == STEADY && us == 510000,
+           "then audio is where video is");
+    tap_ok(live_clock_map(&c, AUDIO, 3599740, &us) == JUMP,
+           "and does not go back");
+
+    /* each has a clock of its own: one restart, and no other */
+
+    live_clock_start(&c, 0);
+    live_clock_map(&c, VIDEO, 0, &us);
+    tap_ok(live_clock_map(&c, AUDIO, 7200000, &us) == JUMP,
+           "audio two hours ahead");
+    live_clock_restart(&c, 40000);
+    tap_ok(live_clock_map(&c, AUDIO, 7200000, &us) == STEADY && us == 40000
+           && live_clock_map(&c, VIDEO, 33, &us) == STEADY && us == 33000
+           && live_clock_map(&c, AUDIO, 7200021, &us) == STEADY
+           && us == 61000,
+           "each goes on with a clock of its own");
+    tap_ok(live_clock_map(&c, VIDEO, 50000, &us) == JUMP,
+           "video jumps on its own");
+    live_clock_restart(&c, 90000);
+    tap_ok(live_clock_map(&c, VIDEO, 50000, &us) == STEADY && us == 90000
+           && live_clock_map(&c, AUDIO, 7200042, &us) == STEADY
+           && us == 82000, "and audio goes on");
+}
+
+
 static void
 test_conversions(void)
 {
@@ -312,6 +388,9 @@ main(void)
 {
     test_map();
     test_jumps();
+    test_turns(24);
+    test_turns(31);
+    test_late();
     test_conversions();
 
     test_audio_exact(44100, TRUNCATE);

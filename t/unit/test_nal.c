@@ -123,6 +123,113 @@ test_limits(void)
 }
 
 
+/* What is kept of the first of these is the second. */
+static void
+test_runs(const char *name, unsigned length_size, const char *in, size_t len,
+    const char *out, size_t expected)
+{
+    int              same;
+    char             kept[64];
+    size_t           step, at, n, left, size;
+    live_nal_run_t   run;
+    live_nal_walk_t  w;
+
+    same = 1;
+
+    for (step = 1; step <= len; step++) {
+        live_nal_walk_init(&w, (uint32_t) len, length_size);
+        size = 0;
+
+        for (at = 0; at < len; at += left) {
+            left = len - at < step ? len - at : step;
+
+            for (n = 0; n < left; /* void */ ) {
+                n += live_nal_take(&w, (const uint8_t *) in + at + n,
+                                   left - n, &run);
+                memcpy(kept + size, run.data, run.len);
+                size += run.len;
+            }
+        }
+
+        same &= size == expected && memcmp(kept, out, size) == 0
+                && live_nal_walk_valid(&w) && w.unit == (size != 0);
+    }
+
+    tap_ok(same, "%s, in slices of any size (RTMP-86)", name);
+}
+
+
+static void
+test_empty(void)
+{
+    test_runs("no empty unit, all is kept", 4,
+              "\0\0\0\2\x65\1\0\0\0\1\x41", 11,
+              "\0\0\0\2\x65\1\0\0\0\1\x41", 11);
+    test_runs("empty units are left out", 4,
+              "\0\0\0\0\0\0\0\2\x65\1\0\0\0\0\0\0\0\0\0\0\0\1\x41"
+              "\0\0\0\0", 27,
+              "\0\0\0\2\x65\1\0\0\0\1\x41", 11);
+    test_runs("empty units of length size 2", 2,
+              "\0\0\0\3\x65\0\0\0\0\0\1\x41", 12,
+              "\0\3\x65\0\0\0\1\x41", 8);
+    test_runs("empty units of length size 1", 1, "\0\2\x65\0\0\1\x41\0", 8,
+              "\2\x65\0\1\x41", 5);
+    test_runs("nothing but empty units", 4, "\0\0\0\0\0\0\0\0", 8, "", 0);
+}
+
+
+typedef struct {
+    const char  *name;
+    unsigned     recovery;
+    uint8_t      len;
+    uint8_t      data[24];
+} test_sei_t;
+
+
+static const test_sei_t  seis[] = {
+
+    { "a recovery point", 1, 12,
+      { 0, 0, 0, 4, 6, 6, 1, 0xc4, 0, 0, 0, 0 } },
+
+    { "a recovery point behind another message", 1, 13,
+      { 0, 0, 0, 9, 6, 1, 2, 6, 1, 6, 1, 0xc4, 0x80 } },
+
+    { "a payload like a recovery point", 0, 11,
+      { 0, 0, 0, 7, 6, 5, 3, 6, 6, 1, 0x80 } },
+
+    { "a type over 255", 0, 9, { 0, 0, 0, 5, 6, 0xff, 6, 0, 0x80 } },
+
+    { "a payload with a byte that prevents a start code", 1, 15,
+      { 0, 0, 0, 11, 6, 5, 4, 0, 0, 3, 1, 6, 6, 1, 0x80 } },
+
+    { "no SEI unit", 0, 8, { 0, 0, 0, 4, 0x41, 6, 1, 0xc4 } },
+};
+
+
+static void
+test_sei(const test_sei_t *u)
+{
+    int              same;
+    size_t           step, at, n;
+    live_nal_walk_t  w;
+
+    same = 1;
+
+    for (step = 1; step <= u->len; step++) {
+        live_nal_walk_init(&w, u->len, 4);
+
+        for (at = 0; at < u->len; at += n) {
+            n = u->len - at < step ? u->len - at : step;
+            live_nal_walk(&w, u->data + at, n);
+        }
+
+        same &= live_nal_walk_valid(&w) && w.recovery == u->recovery;
+    }
+
+    tap_ok(same, "SEI: %s, in slices of any size (RTMP-85)", u->name);
+}
+
+
 int
 main(void)
 {
@@ -132,6 +239,11 @@ main(void)
         test_unit(&units[i]);
     }
 
+    for (i = 0; i < sizeof(seis) / sizeof(seis[0]); i++) {
+        test_sei(&seis[i]);
+    }
+
+    test_empty();
     test_limits();
 
     return tap_done();

@@ -25,6 +25,9 @@ package Test::Live;
 # done_testing() ends nginx and adds tests to each file: nginx exits in time,
 # nothing above [error] is in its log, and no sanitizer has reported.
 #
+# new(build => NAME) takes the .so of build/NAME: "./build.sh test" makes that of
+# crash points for files with a line "# crash".
+#
 # PORT_N gives a free port for each number N; get() and ffmpeg_publish() use
 # those of 8080 and 1935 where nothing else is said.
 #
@@ -34,8 +37,9 @@ package Test::Live;
 use strict;
 use warnings;
 
+use parent 'Test::Live::Clip';
+
 use Cwd qw/ abs_path /;
-use Digest::MD5 qw/ md5_hex /;
 use Fcntl qw/ :flock /;
 use File::Basename qw/ dirname /;
 use File::Path qw/ make_path remove_tree /;
@@ -83,10 +87,12 @@ sub done_testing {
 }
 
 
+# daemon => 1: as a daemon, which the signals of a binary upgrade need.
 sub new {
-    my ($class) = @_;
+    my ($class, %option) = @_;
 
     my $self = bless {
+        daemon   => $option{daemon},
         dir      => tempdir('ngx_live_XXXXXX', TMPDIR => 1),
         ports    => {},
         locks    => [],
@@ -108,6 +114,10 @@ sub new {
     $self->{so} = $ENV{TEST_LIVE_SO}
                   || ($ENV{TEST_ASAN} ? "$build/asan/ngx_live_module.so"
                                       : "$build/ngx_live_module.so");
+
+    # a test that needs what only a build for it has
+    $self->{so} = "$build/$option{build}/ngx_live_module.so"
+        if $option{build};
 
     die "$self->{so} is not there: run ./build.sh\n" unless -f $self->{so};
 
@@ -223,7 +233,7 @@ sub expand {
 sub globals {
     my ($self) = @_;
 
-    my @lines = ('daemon off;',
+    my @lines = ($self->{daemon} ? 'daemon on;' : 'daemon off;',
                  "pid $self->{dir}/nginx.pid;",
                  "error_log $self->{dir}/error.log info;");
 
@@ -305,6 +315,11 @@ sub run {
         { output => 'nginx.out', env => $self->nginx_env() },
         $self->nginx_command($self->{conf}, 'error.log'));
 
+    if ($self->{daemon}) {
+        $self->wait_exit($self->{master}, $start_limit);
+        $self->poll(sub { $self->adopt() }, $start_limit);
+    }
+
     $self->poll(sub {
         $self->nginx_is_up() or die $self->tail('nginx did not start');
 
@@ -328,14 +343,23 @@ sub nginx_command {
 }
 
 
+# environment(NAME => VALUE, ...): for nginx, before it is started.
+sub environment {
+    my ($self, %env) = @_;
+
+    $self->{env} = \%env;
+}
+
+
 # For the sanitizers; their reports come by way of stderr, which nginx sends
 # to its error log.
 sub nginx_env {
     my ($self) = @_;
 
-    return {} unless $ENV{TEST_ASAN};
+    return $self->{env} || {} unless $ENV{TEST_ASAN};
 
     my %env = (
+        %{ $self->{env} || {} },
         ASAN_OPTIONS  => join(':', qw/ detect_leaks=0 abort_on_error=0
                                        verify_asan_link_order=0
                                        detect_odr_violation=0 /,
@@ -393,6 +417,34 @@ sub worker_count {
 sub master { return $_[0]{master} }
 
 
+sub pid_file {
+    my ($self, $name) = @_;
+
+    my ($pid) = ($self->read_file($name // 'nginx.pid') // '') =~ /^(\d+)/;
+
+    return $pid;
+}
+
+
+# From here on the master is the one that the pid file names.
+sub adopt {
+    my ($self) = @_;
+
+    return $self->{master} = $self->pid_file();
+}
+
+
+# Also of a process that is not our child.
+sub is_alive {
+    my ($self, $pid) = @_;
+
+    return slurp_proc($pid, 'stat') =~ /^\d+ \(.*\) [^ZX]/s;
+}
+
+
+sub children_of { return children($_[1]) }
+
+
 # Pids of the workers that take connections; with a true argument also of
 # those that are shutting down.
 sub workers {
@@ -443,9 +495,11 @@ sub nginx_is_up {
     my ($self) = @_;
 
     return 0 unless $self->{master};
-    return 1 if waitpid($self->{master}, WNOHANG) == 0;
+    return 1 if $self->{daemon} ? $self->is_alive($self->{master})
+                                : waitpid($self->{master}, WNOHANG) == 0;
 
-    $self->{exit} = $?;
+    # nobody knows the exit code of a daemon
+    $self->{exit} = $self->{daemon} ? 0 : $?;
     $self->{master} = undef;
 
     return 0;
@@ -453,14 +507,22 @@ sub nginx_is_up {
 
 
 # True when new workers run and no old one takes connections any more; false
-# when nginx refused the configuration.
+# when nginx refused the configuration.  With a true argument by nginx -s.
 sub reload {
-    my ($self) = @_;
+    my ($self, $command) = @_;
 
     my %old = map { $_ => 1 } $self->workers(1);
     my $mark = length $self->log();
 
-    kill 'HUP', $self->{master};
+    if ($command) {
+        my $pid = $self->spawn({ env => $self->nginx_env() },
+            $self->nginx_command($self->{conf}, 'error.log'), '-s', 'reload');
+
+        Test::More::diag('nginx -s reload: ' . $self->output($pid))
+            if $self->wait_exit($pid, $start_limit);
+    } else {
+        kill 'HUP', $self->{master};
+    }
 
     my $ok = $self->poll(sub {
         return -1 if substr($self->log(), $mark) =~ /\[emerg\]/;
@@ -793,87 +855,6 @@ sub failed {
 
     return { status => 0, headers => {}, body => '', raw => $raw // '',
              error => $error, truncated => 1 };
-}
-
-
-# --- media --------------------------------------------------------------------
-
-# A synthetic clip, made once: its path.  Options: seconds, size, fps, gop
-# (frames), bframes, rate (audio), channels, video => 0, audio => 0, format
-# ('flv', 'mp4'), extra (a list of arguments for ffmpeg's output).
-sub clip {
-    my ($self, %option) = @_;
-
-    my %o = (seconds => 10, size => '320x180', fps => 30, gop => 60,
-             bframes => 0, rate => 48000, channels => 2, video => 1,
-             audio => 1, format => 'flv', extra => [], %option);
-
-    my $key = join ' ', map {
-        "$_=" . (ref $o{$_} ? "@{ $o{$_} }" : $o{$_})
-    } sort keys %o;
-
-    my $path = "$build/media/" . md5_hex($key) . ".$o{format}";
-
-    return $path if -f $path;
-
-    make_path("$build/media");
-
-    my ($code, $output) = $self->command(clip_command(\%o, "$path.$$"));
-    die "cannot make a clip ($key):\n$output" if $code;
-
-    rename "$path.$$", $path or die "cannot rename $path.$$: $!\n";
-
-    return $path;
-}
-
-
-sub clip_command {
-    my ($o, $path) = @_;
-
-    my @command = qw/ ffmpeg -nostdin -y -loglevel error /;
-
-    push @command, '-f', 'lavfi', '-i',
-                   "testsrc2=size=$o->{size}:rate=$o->{fps}" if $o->{video};
-
-    push @command, '-f', 'lavfi', '-i',
-                   "sine=frequency=440:beep_factor=2:sample_rate=$o->{rate}"
-        if $o->{audio};
-
-    push @command, '-t', $o->{seconds}, '-fflags', '+bitexact',
-                   '-flags', '+bitexact';
-
-    push @command, qw/ -c:v libx264 -preset veryfast -threads 1
-                       -pix_fmt yuv420p -x264-params /,
-                   join(':', "keyint=$o->{gop}", "min-keyint=$o->{gop}",
-                        'scenecut=0', "bframes=$o->{bframes}", 'open-gop=0')
-        if $o->{video};
-
-    push @command, qw/ -c:a aac -b:a 96k -ac /, $o->{channels} if $o->{audio};
-
-    return (@command, @{ $o->{extra} }, '-f', $o->{format}, $path);
-}
-
-
-# Publishes a clip without encoding: the helper's pid.  The URL may be just
-# "app/name".  Options: clip (a path, or a hash for clip()), loop (times more;
-# -1 for ever), realtime => 0, args (of the output), input (of the input).
-sub ffmpeg_publish {
-    my ($self, $url, %option) = @_;
-
-    my $clip = $option{clip} || {};
-
-    $clip = $self->clip(%$clip) if ref $clip;
-    $url = 'rtmp://127.0.0.1:' . $self->port(1935) . "/$url"
-        unless $url =~ m{://};
-
-    my @command = qw/ ffmpeg -nostdin -loglevel warning /;
-
-    push @command, '-re' if $option{realtime} // 1;
-    push @command, '-stream_loop', $option{loop} if $option{loop};
-
-    return $self->spawn(@command, @{ $option{input} || [] }, '-i', $clip,
-                        '-c', 'copy', @{ $option{args} || [] },
-                        '-f', 'flv', $url);
 }
 
 
