@@ -25,7 +25,7 @@ NGINX_PACKAGES=(nginx nginx-dev libnginx-mod-stream)
 RUN_PACKAGES=(ca-certificates curl ffmpeg fonts-dejavu-core)
 NPM_PACKAGES=(nodejs npm)
 TEST_PACKAGES=(
-    perl openssl procps
+    perl openssl procps strace
     clang libclang-rt-dev clang-tidy cppcheck universal-ctags
 
     # encoders and players that the tests drive
@@ -52,6 +52,11 @@ ASAN_CC_OPT="-std=gnu11 -O1 -g -fno-omit-frame-pointer -fsanitize=address \
 
 ASAN_LD_OPT="-fsanitize=address,undefined"
 
+TSAN_CC_OPT="-std=gnu11 -O1 -g -fno-omit-frame-pointer -Wall -Wextra \
+-Wno-unused-parameter -Werror -ffile-prefix-map=$root=."
+
+TSAN_LD_OPT="-fsanitize=thread"
+
 # What nginx gets when we have to build one of our own.
 OWN_NGINX_FLAGS=(
     --with-compat --with-threads --with-debug
@@ -72,6 +77,7 @@ main() {
         test)               cmd_test "$@" ;;
         install)            cmd_install ;;
         fuzz)               cmd_fuzz "${1:-60}" ;;
+        soak)               cmd_soak "${1:-30}" ;;
         bench)              cmd_bench "$@" ;;
         clean)              rm -rf "$build" ;;
         help|-h|--help)     usage ;;
@@ -89,6 +95,8 @@ usage() {
                             t/unit/test_NAME.c, t/fuzz/fuzz_NAME.c, t/lint/NAME
 ./build.sh install          puts the .so where nginx loads modules from
 ./build.sh fuzz [SECONDS]   runs each fuzz target for that long (60)
+./build.sh soak [MINUTES]   breaks things at random for so long (30), while
+                            players read on and complain
 ./build.sh bench            runs the benchmarks of t/bench
 ./build.sh clean            removes build/
 
@@ -468,6 +476,57 @@ build_asan() {
 }
 
 
+# With the points at which t/crash.t lets processes die.
+build_crash() {
+    local tree=$build/crash source flags header_cc_opt own_nginx
+
+    choose_source
+
+    configure "$tree" "$source" "${flags[@]}" \
+        --with-cc-opt="$CC_OPT$header_cc_opt -DNGX_LIVE_CRASH_POINTS=1" \
+        --with-ld-opt="$LD_OPT"
+
+    compile "$tree" ngx_live_module.so
+    place "$tree/objs/ngx_live_module.so" "$tree/ngx_live_module.so"
+}
+
+
+# True when one of these test files, or any of all, has the line "# TAG".
+tagged() {
+    local tag=$1
+
+    shift
+    (cd "$root" || exit
+     (($#)) || set -- t/*.t
+     grep -qsx "# $tag" "$@")
+}
+
+
+# The same with ThreadSanitizer, for t/threads.t; its runtime is preloaded.
+build_tsan() {
+    local tree=$build/tsan source flags header_cc_opt own_nginx
+    local cc=gcc
+
+    choose_source
+
+    configure "$tree" "$source" "${flags[@]}" \
+        --with-cc-opt="$TSAN_CC_OPT$header_cc_opt" \
+        --with-ld-opt="$TSAN_LD_OPT"
+
+    (cd "$tree" && "$cc" -fsanitize=thread -fPIC -O1 -g -Wall -Werror \
+         -Isrc/core -Isrc/event -Isrc/os/unix -Iobjs \
+         -c -o tasks.o "$root/t/tsan/tasks.c") || die "compiling tasks.c failed"
+
+    # fences are not modelled; they are for other processes
+    compile "$tree" ngx_live_module.so CFLAGS="$(
+        sed -n 's/^CFLAGS = *//p' "$tree/objs/Makefile"
+    ) -fsanitize=thread -Wno-tsan" \
+        LINK="$cc -Wl,--wrap=ngx_thread_task_post $tree/tasks.o"
+
+    place "$tree/objs/ngx_live_module.so" "$tree/ngx_live_module.so"
+}
+
+
 cmd_install() {
     local dir
 
@@ -752,6 +811,14 @@ cmd_test() {
     cmd_build
     build_asan
 
+    if tagged crash "$@"; then
+        build_crash
+    fi
+
+    if (($# == 0)) || [[ $* == *t/threads.t* ]]; then
+        build_tsan
+    fi
+
     if (($# == 0)) || [[ $* == *t/unit/* || $* == *t/lint/* ]]; then
         build_pure units
     fi
@@ -774,6 +841,7 @@ cmd_fuzz() {
     local target
 
     need "${BUILD_PACKAGES[@]}" clang libclang-rt-dev
+    cmd_build
     build_pure fuzzers
 
     for target in "$root"/t/fuzz/fuzz_*.c; do
@@ -781,6 +849,22 @@ cmd_fuzz() {
         (cd "$root" && BUILD_DIR=$build FUZZ_SECONDS=$1 \
              bash t/fuzz/run.sh "t/fuzz/${target##*/}")
     done
+}
+
+
+cmd_soak() {
+    need "${RUN_PACKAGES[@]}" perl procps
+    cmd_build
+
+    if [[ ${TEST_ASAN:-} == 1 ]]; then
+        build_asan
+    fi
+
+    cd "$root"
+    export BUILD_DIR=$build
+    export TEST_NGINX_BINARY
+    TEST_NGINX_BINARY=$(command -v "$nginx")
+    exec perl t/soak/soak.pl "$1"
 }
 
 

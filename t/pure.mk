@@ -21,11 +21,22 @@ LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null || \
                     -lavutil -lcrypto -lz) -lpthread -lm
 
 SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all
-FLAGS     := -std=gnu11 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Werror \
+FLAGS      = -std=gnu11 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Werror \
              $(SANITIZE) $(INCS) -MMD -MP
+
+# Parsers that are glue: their targets bring what these call of nginx.
+GLUE      := src/http/ngx_http_live_uri.c src/http/ngx_http_live_query.c \
+             src/ingest/ngx_stream_live_media.c
+NGINX     := $(OUT)/nginx
+GLUE_INCS := $(patsubst %,-isystem $(NGINX)/%, src/core src/event \
+               src/event/modules src/os/unix src/stream src/http \
+               src/http/modules src/http/v2 objs) \
+             -Isrc/core -Isrc/ingest -Isrc/http
 
 UNIT_OBJS := $(PURE:%.c=$(OUT)/unit/%.o)
 FUZZ_OBJS := $(PURE:%.c=$(OUT)/fuzz/%.o)
+GLUE_OBJS := $(GLUE:%.c=$(OUT)/fuzz/%.o)
+GLUE_USER := $(OUT)/fuzz/t/fuzz_uri.o $(OUT)/fuzz/t/fuzz_media.o
 
 UNITS     := $(TESTS:%=$(OUT)/unit/%)
 FUZZERS   := $(TARGETS:%=$(OUT)/fuzz/%)
@@ -61,8 +72,14 @@ $(OUT)/fuzz/t/%.o: t/fuzz/%.c
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
 
-$(OUT)/fuzz/pure.a: $(FUZZ_OBJS)
-	rm -f $@ && ar rcs $@ $^
+$(GLUE_OBJS) $(GLUE_USER): INCS += $(GLUE_INCS)
+$(GLUE_OBJS) $(GLUE_USER): | $(NGINX)/objs/ngx_auto_config.h
+
+$(NGINX)/objs/ngx_auto_config.h:
+	@echo "$@ is not there: run ./build.sh" >&2; exit 1
+
+$(OUT)/fuzz/pure.a: $(FUZZ_OBJS) $(GLUE_OBJS) t/pure.mk
+	rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
 $(OUT)/fuzz/fuzz_%: $(OUT)/fuzz/t/fuzz_%.o $(OUT)/fuzz/pure.a
 	$(FUZZ_CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
