@@ -70,6 +70,8 @@ my %cases = (
     'forward 1 s'   => [ 'live', [ jump($plain, 4500, 1000) ] ],
     'forward 5 s'   => [ 'live', [ jump($plain, 4000, 5000) ],
                          discontinuities => 1 ],
+    'forward 5 s, no key' => [ 'live', [ jump($plain, 4500, 5000) ],
+                         discontinuities => 1, lost => 15 ],
     'forward 1 h'   => [ 'live', [ jump($plain, 4000, 3_600_000) ],
                          discontinuities => 1 ],
     'back 500 ms'   => [ 'live', [ jump($plain, 4000, -500) ],

@@ -26,6 +26,8 @@ static ngx_int_t ngx_live_cut_audio(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, int64_t us, ngx_live_frame_t *frame);
 static ngx_int_t ngx_live_cut_audio_segment(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, ngx_uint_t leads, int64_t dts);
+static ngx_uint_t ngx_live_cut_hole(ngx_live_publication_t *pub,
+    ngx_live_writer_t *w, int64_t us);
 static int32_t ngx_live_cut_cts(ngx_live_writer_t *w, int32_t ms);
 static ngx_uint_t ngx_live_cut_due(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, int64_t us, ngx_uint_t key);
@@ -106,6 +108,11 @@ ngx_live_cut_video(ngx_live_publication_t *pub, ngx_live_writer_t *w,
         return NGX_DECLINED;
     }
 
+    if (!frame->key && w->open && ngx_live_cut_hole(pub, w, us)) {
+        w->need_key = 1;
+        return NGX_DECLINED;
+    }
+
     if (w->sh == NULL) {
         w->nboundaries = 0;
     }
@@ -131,6 +138,33 @@ ngx_live_cut_video(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     ngx_live_cut_begin(w, dts, cts, frame);
 
     return NGX_OK;
+}
+
+
+/*
+ * Behind a hole there is a discontinuity, where players need a key frame
+ * (CMAF-13); where they see only what is made here, it is one.
+ */
+
+static ngx_uint_t
+ngx_live_cut_hole(ngx_live_publication_t *pub, ngx_live_writer_t *w,
+    int64_t us)
+{
+    ngx_uint_t  i;
+
+    if (!pub->copy) {
+        return 0;
+    }
+
+    /* audio may have come upon it first */
+
+    for (i = 0; i < w->nboundaries && us >= w->boundaries[i].us; i++) {
+        if (w->boundaries[i].flags & LIVE_SEGMENT_DISCONTINUITY) {
+            return 1;
+        }
+    }
+
+    return pub->cut && us - pub->begin_us > pub->max_us;
 }
 
 

@@ -17,11 +17,17 @@
 
 #define NGX_LIVE_PERIOD_REGULAR  8      /* segments that make a grid again */
 
+/* segments of a grid that is no whole number of ticks: half a tick of 8 kHz
+ * sound for each adds up to a quarter of a second */
+#define NGX_LIVE_PERIOD_INEXACT  4000
+
 
 static int64_t ngx_live_period_start(ngx_live_segment_sh_t *seg);
 static int64_t ngx_live_period_duration(ngx_live_segment_sh_t *seg);
 static void ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
     int64_t start_us, int64_t grid_us);
+static ngx_uint_t ngx_live_period_exact(ngx_live_stream_sh_t *st,
+    ngx_live_period_sh_t *p);
 static ngx_uint_t ngx_live_period_off(ngx_live_period_sh_t *p, uint64_t msn,
     int64_t start, int64_t duration);
 static uint32_t ngx_live_period_tracks(ngx_live_stream_sh_t *st,
@@ -103,7 +109,33 @@ ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
 
     if (ngx_live_period_off(p, msn, start, duration)) {
         ngx_live_period_begin(st, msn, start, 0);
+
+    } else if (msn - p->msn >= NGX_LIVE_PERIOD_INEXACT
+               && !ngx_live_period_exact(st, p))
+    {
+        ngx_live_period_begin(st, msn, start, p->grid_us);
     }
+}
+
+
+/* 1 where the grid is a whole number of ticks of all tracks. */
+
+static ngx_uint_t
+ngx_live_period_exact(ngx_live_stream_sh_t *st, ngx_live_period_sh_t *p)
+{
+    uint64_t    rest;
+    ngx_uint_t  i;
+
+    for (i = 0; i < st->ntracks; i++) {
+        rest = (uint64_t) (p->grid_us % 1000000)
+               * st->tracks[i].info.timescale;
+
+        if ((p->tracks & (1u << i)) && rest % 1000000) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

@@ -34,8 +34,8 @@ static void live_mpd_picture(live_writer_t *w, const live_mpd_track_t *track);
 static void live_mpd_frame_rate(live_writer_t *w, const char *name,
     double fps);
 static uint32_t live_mpd_channels(uint32_t channels);
-static uint32_t live_mpd_units(const live_mpd_set_t *set,
-    const live_mpd_track_t *track);
+static uint64_t live_mpd_grid(const live_mpd_set_t *set,
+    uint32_t timescale);
 
 
 /* Of video 1, 3, 5 and so on, of audio 2, 4, 6: they stay (DASH-16). */
@@ -299,7 +299,7 @@ live_mpd_reference(live_writer_t *w, const live_mpd_set_t *set,
     live_mpd_number(w, "presentationTime",
                     (uint64_t) live_m3u8_scale(set->start_us,
                                               LIVE_MPD_SECOND_US,
-                                              live_mpd_units(set, track)));
+                                              live_mpd_timescale(track)));
     live_write_u8(w, '>');
     live_mpd_utc(w, mpd);
     live_write_str(w, "</ProducerReferenceTime>\n");
@@ -317,7 +317,7 @@ live_mpd_template(live_writer_t *w, const live_mpd_set_t *set,
 
     plan = set->plan;
     last = &track->segments[track->nsegments - 1];
-    units = live_mpd_units(set, track);
+    units = live_mpd_timescale(track);
 
     live_write_str(w, "<SegmentTemplate");
     live_mpd_number(w, "timescale", units);
@@ -332,9 +332,7 @@ live_mpd_template(live_writer_t *w, const live_mpd_set_t *set,
     }
 
     if (set->grid) {
-        live_mpd_number(w, "duration",
-                        (uint64_t) live_m3u8_scale(set->period->grid_us,
-                                                  LIVE_MPD_SECOND_US, units));
+        live_mpd_number(w, "duration", live_mpd_grid(set, units));
     }
 
     if (plan->latency) {
@@ -566,22 +564,17 @@ live_mpd_channels(uint32_t channels)
 
 
 /*
- * What the template counts in: the track's ticks (DASH-20), unless the grid is
- * no whole number of them and the difference would add up (DASH-26).
+ * The duration of segments on a grid, in ticks of the track (DASH-20): where it
+ * is no whole number of them less than half a tick is lost with each segment,
+ * and the period must end before that adds up (DASH-26).
  */
-static uint32_t
-live_mpd_units(const live_mpd_set_t *set, const live_mpd_track_t *track)
+static uint64_t
+live_mpd_grid(const live_mpd_set_t *set, uint32_t timescale)
 {
-    int64_t   rest;
-    uint32_t  timescale;
+    uint64_t  rest;
 
-    timescale = live_mpd_timescale(track);
+    rest = (uint64_t) (set->period->grid_us % LIVE_MPD_SECOND_US) * timescale;
 
-    if (!set->grid) {
-        return timescale;
-    }
-
-    rest = set->period->grid_us % LIVE_MPD_SECOND_US * timescale;
-
-    return rest % LIVE_MPD_SECOND_US ? LIVE_MPD_SECOND_US : timescale;
+    return (uint64_t) (set->period->grid_us / LIVE_MPD_SECOND_US) * timescale
+           + (rest + LIVE_MPD_SECOND_US / 2) / LIVE_MPD_SECOND_US;
 }

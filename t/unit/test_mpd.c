@@ -478,12 +478,12 @@ test_units(void)
 
     test_is("SegmentTemplate", "duration", "180180", "DASH-26");
     test_is("SegmentTemplate", "timescale", "90000", "DASH-20");
-    test_is("AdaptationSet:2/SegmentTemplate", "duration", "2002000",
-            "nothing adds up, DASH-26");
-    test_is("AdaptationSet:2/SegmentTemplate", "timescale", "1000000",
-            "nothing adds up, DASH-26");
+    test_is("AdaptationSet:2/SegmentTemplate", "duration", "88288",
+            "the nearest, DASH-26");
+    test_is("AdaptationSet:2/SegmentTemplate", "timescale", "44100",
+            "DASH-20");
     test_is("AdaptationSet:2/SegmentTemplate", "presentationTimeOffset",
-            "1000000", "in the same units, DASH-31");
+            "44100", "in the same units, DASH-31");
 }
 
 
