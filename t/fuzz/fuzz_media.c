@@ -110,6 +110,18 @@ ngx_live_publish_data(ngx_live_publication_t *pub, live_media_e media,
 }
 
 
+/* It keeps nothing by reference. */
+ngx_int_t
+ngx_live_publish_flush(ngx_live_publication_t *pub, size_t bytes)
+{
+    told_t  *told = (told_t *) pub;
+
+    must(!told->closed && bytes == 0);
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_live_publish_end(ngx_live_publication_t *pub, live_media_e media,
     ngx_uint_t valid)
@@ -117,7 +129,10 @@ ngx_live_publish_end(ngx_live_publication_t *pub, live_media_e media,
     told_t  *told = (told_t *) pub;
 
     must(told->open[media]);
-    must(!valid || told->got[media] == told->size[media]);
+
+    /* empty NAL units are left out */
+    must(!valid || (told->got[media]
+                    && told->got[media] <= told->size[media]));
 
     told->open[media] = 0;
     add_number(told, valid);
