@@ -95,6 +95,7 @@ live_rtmp_destroy(live_rtmp_session_t *s)
 
     live_rtmp_bytes_free(&s->out);
     live_rtmp_bytes_free(&s->held);
+    live_rtmp_bytes_free(&s->spent);
     free(s->handshake);
     free(s->strings);
     free(s);
@@ -111,6 +112,8 @@ live_rtmp_input(live_rtmp_session_t *s, const uint8_t *data, size_t len)
     }
 
     s->received += (uint32_t) len;
+
+    live_rtmp_bytes_free(&s->spent);
 
     rc = live_rtmp_take_held(s);
 
@@ -154,7 +157,9 @@ live_rtmp_take_held(live_rtmp_session_t *s)
 
     rc = live_rtmp_take(s, held.data, held.len);
 
-    live_rtmp_bytes_free(&held);
+    /* like what the caller passes, media of it stay until the next input */
+
+    s->spent = held;
 
     return rc;
 }

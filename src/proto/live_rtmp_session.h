@@ -89,6 +89,7 @@ struct live_rtmp_session_s {
 
     live_rtmp_bytes_t            out;
     live_rtmp_bytes_t            held;          /* input while PENDING */
+    live_rtmp_bytes_t            spent;         /* of it, read last */
 
     live_rtmp_open_t             open[2];       /* audio, video */
     live_rtmp_aggregate_t        aggregate;

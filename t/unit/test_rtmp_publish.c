@@ -176,6 +176,10 @@ test_answers(void)
     live_rtmp_accept(rec->s);
     drain(rec);
     tap_ok(output_says(rec, "NetStream.Publish.Start"), "accepted later");
+    tap_ok(live_rtmp_input(rec->s, payload, 0) == LIVE_OK
+           && rec->slice_len > 0
+           && memcmp(rec->slice, payload, rec->slice_len) == 0,
+           "what was held stays until the next input");
     client_free(&more);
     client_message(&more, 1, 6, 5, 9, 1, payload, 0);
     rc = feed(rec, more.data, more.len, 10);

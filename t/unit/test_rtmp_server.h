@@ -35,6 +35,8 @@ typedef struct {
     int                   answer;       /* to publish */
     int                   fail_media;
     int                   slices;
+    const uint8_t        *slice;        /* the first one, where it is */
+    size_t                slice_len;
     live_rtmp_session_t  *s;
 
     uint8_t              *out;          /* all that the session wrote */
@@ -105,7 +107,10 @@ on_media(void *ctx, const live_rtmp_message_t *m, const uint8_t *data,
         return LIVE_ERROR;
     }
 
-    rec->slices++;
+    if (rec->slices++ == 0) {
+        rec->slice = data;
+        rec->slice_len = len;
+    }
 
     if (m->received == 0) {
         *sum = 0;
