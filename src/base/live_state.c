@@ -140,6 +140,36 @@ live_state_read(const uint8_t *record, const uint8_t *key, live_state_t *s)
 }
 
 
+int
+live_state_find(const uint8_t *records, const uint8_t *key, uint32_t *index,
+    live_state_t *s)
+{
+    uint32_t  i;
+    uint64_t  oldest;
+
+    oldest = UINT64_MAX;
+
+    for (i = 0; i < LIVE_STATE_PROBES; i++) {
+
+        /* one that is free has not been used, 0 */
+
+        if (live_state_read(records + i * LIVE_STATE_RECORD, key, s)
+            == LIVE_OK)
+        {
+            *index = i;
+            return LIVE_OK;
+        }
+
+        if (s->used < oldest) {
+            oldest = s->used;
+            *index = i;
+        }
+    }
+
+    return LIVE_AGAIN;
+}
+
+
 void
 live_state_write_key(uint8_t *record, const uint8_t *key)
 {

@@ -24,6 +24,11 @@
 #define LIVE_STATE_RECORDS  16384
 #define LIVE_STATE_PROBES   32      /* records that a name may be in */
 
+/* bytes of the file */
+#define LIVE_STATE_SIZE                                                       \
+    (LIVE_STATE_HEADER                                                        \
+     + (LIVE_STATE_RECORDS + LIVE_STATE_PROBES) * LIVE_STATE_RECORD)
+
 
 typedef struct {
     uint64_t  count;        /* of writes, tells the newer copy; from 1 */
@@ -41,9 +46,19 @@ void live_state_write_header(uint8_t *buf);
 /* LIVE_OK, or LIVE_ERROR: it is another file. */
 int live_state_read_header(const uint8_t *buf, size_t len);
 
-/* The record where the search for a name's key begins; there are
- * LIVE_STATE_PROBES, around the end of the table. */
+/*
+ * The first of the LIVE_STATE_PROBES records that a name may be in, below
+ * LIVE_STATE_RECORDS; as many as they are stand behind the last one.
+ */
 uint32_t live_state_slot(const uint8_t *key);
+
+/*
+ * Which of these LIVE_STATE_PROBES records is that of the key.  LIVE_OK: s is
+ * what is in it.  LIVE_AGAIN: none, it is where one may be made: the first that
+ * is free, or the one that was used least of late.
+ */
+int live_state_find(const uint8_t *records, const uint8_t *key,
+    uint32_t *index, live_state_t *s);
 
 /*
  * Reads a record, the newer of its copies that are whole.  LIVE_OK: it is of

@@ -12,6 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_live_claim.h"
+#include "ngx_live_state.h"
 #include "ngx_live_crash.h"
 
 
@@ -105,12 +106,15 @@ ngx_live_claim(ngx_live_publication_t *pub, ngx_uint_t full)
 {
     uint64_t               now;
     ngx_live_zone_t       *zone;
+    live_state_t           kept;
     ngx_live_publish_e     rc;
     ngx_live_stream_sh_t  *st;
 
     zone = pub->zone;
     now = ngx_live_now();
     rc = NGX_LIVE_PUBLISH_OK;
+
+    ngx_live_state_load(zone, pub->app, &pub->name, &kept);
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
@@ -143,7 +147,8 @@ ngx_live_claim(ngx_live_publication_t *pub, ngx_uint_t full)
 
     if (st == NULL || st->state == NGX_LIVE_STREAM_ENDED) {
 
-        st = ngx_live_stream_create_locked(zone, pub->app, &pub->name);
+        st = ngx_live_stream_create_locked(zone, pub->app, &pub->name,
+                                           &kept);
 
         if (st == NULL) {
             rc = NGX_LIVE_PUBLISH_FULL;

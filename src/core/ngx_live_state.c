@@ -12,19 +12,17 @@
 #define NGX_LIVE_STATE_BOOT  "/proc/sys/kernel/random/boot_id"
 #define NGX_LIVE_STATE_QUIET 60000      /* ms between two lines of one cause */
 
-#define ngx_live_state_at(slot)                                               \
-    (LIVE_STATE_HEADER + (off_t) (slot) * LIVE_STATE_RECORD)
-
 
 static ngx_int_t ngx_live_state_make(ngx_live_zone_t *zone, ngx_str_t *name,
     ngx_log_t *log);
 static void ngx_live_state_boot(ngx_live_zone_t *zone, ngx_log_t *log);
 static void ngx_live_state_close(void *data);
-static void ngx_live_state_key(ngx_live_stream_sh_t *st, u_char *key);
-static ngx_int_t ngx_live_state_find(ngx_live_zone_t *zone,
-    ngx_live_stream_sh_t *st, u_char *key, live_state_t *s);
-static ngx_int_t ngx_live_state_read(ngx_live_zone_t *zone, ngx_uint_t slot,
-    u_char *key, live_state_t *s);
+static void ngx_live_state_key(ngx_str_t *app, ngx_str_t *name,
+    u_char *key);
+static int ngx_live_state_find(ngx_live_zone_t *zone, u_char *key, off_t *at,
+    live_state_t *s);
+static void ngx_live_state_write(ngx_live_zone_t *zone, u_char *data,
+    size_t len, off_t at);
 static void ngx_live_state_failed(ngx_err_t err, const char *what);
 
 
@@ -120,9 +118,7 @@ ngx_live_state_make(ngx_live_zone_t *zone, ngx_str_t *name, ngx_log_t *log)
 
     live_state_write_header(buf);
 
-    err = posix_fallocate(zone->state_fd, 0,
-                          LIVE_STATE_HEADER
-                          + LIVE_STATE_RECORDS * LIVE_STATE_RECORD);
+    err = posix_fallocate(zone->state_fd, 0, LIVE_STATE_SIZE);
 
     if (err == 0
         && pwrite(zone->state_fd, buf, LIVE_STATE_HEADER, 0)
@@ -189,184 +185,132 @@ ngx_live_state_close(void *data)
 
 
 void
-ngx_live_state_load(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
+ngx_live_state_load(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
+    ngx_str_t *name, live_state_t *kept)
 {
-    u_char        key[LIVE_STATE_KEY];
-    live_state_t  s;
+    off_t   at;
+    u_char  key[LIVE_STATE_KEY];
+
+    ngx_memzero(kept, sizeof(live_state_t));
 
     if (zone->state_fd == NGX_INVALID_FILE) {
         return;
     }
 
-    ngx_live_state_key(st, key);
+    ngx_live_state_key(&app->name, name, key);
 
-    if (ngx_live_state_find(zone, st, key, &s) != NGX_OK) {
+    if (ngx_live_state_find(zone, key, &at, kept) != LIVE_OK) {
+        kept->count = 0;
         return;
     }
 
-    live_state_resume(&s, ngx_live_now(), zone->boot, st->segment);
-
-    st->msn = s.msn;
-    st->dsn = s.dsn;
-    st->first_msn = s.msn;
-    st->first_dsn = s.dsn;
-
-    if (s.anchor) {
-        st->anchor = s.anchor;
-        st->anchored = 1;
-    }
+    live_state_resume(kept, ngx_live_now(), zone->boot, app->segment);
 }
 
 
 void
 ngx_live_state_save(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
+    int           rc;
     off_t         at;
     u_char        key[LIVE_STATE_KEY], record[LIVE_STATE_RECORD];
+    u_char        copy[LIVE_STATE_COPY];
     size_t        place;
-    ngx_int_t     rc;
+    ngx_str_t     app, name;
     live_state_t  s;
 
     if (zone->state_fd == NGX_INVALID_FILE) {
         return;
     }
 
-    ngx_live_state_key(st, key);
+    app.data = st->app;
+    app.len = st->app_len;
+    name.data = st->name;
+    name.len = st->name_len;
 
-    rc = ngx_live_state_find(zone, st, key, &s);
+    ngx_live_state_key(&app, &name, key);
 
-    if (rc == NGX_ERROR) {
+    rc = ngx_live_state_find(zone, key, &at, &s);
+
+    if (rc == LIVE_ERROR) {
         return;
     }
 
-    at = ngx_live_state_at(st->state_slot - 1);
+    if (rc == LIVE_AGAIN) {
+        ngx_memzero(&s, sizeof(live_state_t));
+    }
 
-    s.count = (rc == NGX_OK) ? s.count + 1 : 1;
+    s.count++;
 
     /* another nginx may have the stream as well, while it takes over */
 
-    s.msn = (rc == NGX_OK) ? ngx_max(s.msn, st->msn) : st->msn;
-    s.dsn = (rc == NGX_OK) ? ngx_max(s.dsn, st->dsn) : st->dsn;
+    s.msn = ngx_max(s.msn, st->msn);
+    s.dsn = ngx_max(s.dsn, st->dsn);
     s.anchor = st->anchor;
     s.used = ngx_live_now();
     s.boot = zone->boot;
 
-    live_state_write_key(record, key);
-    place = live_state_write(record + LIVE_STATE_KEY, key, &s);
+    place = live_state_write(copy, key, &s);
 
-    if (rc == NGX_OK) {
-
-        if (pwrite(zone->state_fd, record + LIVE_STATE_KEY, LIVE_STATE_COPY,
-                   at + place)
-            != LIVE_STATE_COPY)
-        {
-            ngx_live_state_failed(ngx_errno, "pwrite()");
-        }
-
+    if (rc == LIVE_OK) {
+        ngx_live_state_write(zone, copy, LIVE_STATE_COPY, at + place);
         return;
     }
 
-    /* the first copy of a new record, all else of it is zero */
+    live_state_write_key(record, key);
+    ngx_memcpy(record + place, copy, LIVE_STATE_COPY);
 
-    ngx_memmove(record + place, record + LIVE_STATE_KEY, LIVE_STATE_COPY);
-
-    if (place != LIVE_STATE_KEY) {
-        ngx_memzero(record + LIVE_STATE_KEY, LIVE_STATE_COPY);
-    }
-
-    if (pwrite(zone->state_fd, record, LIVE_STATE_RECORD, at)
-        != LIVE_STATE_RECORD)
-    {
-        ngx_live_state_failed(ngx_errno, "pwrite()");
-    }
+    ngx_live_state_write(zone, record, LIVE_STATE_RECORD, at);
 }
 
 
 static void
-ngx_live_state_key(ngx_live_stream_sh_t *st, u_char *key)
+ngx_live_state_key(ngx_str_t *app, ngx_str_t *name, u_char *key)
 {
     ngx_md5_t  md5;
 
     ngx_md5_init(&md5);
-    ngx_md5_update(&md5, st->app, st->app_len);
+    ngx_md5_update(&md5, app->data, app->len);
     ngx_md5_update(&md5, "/", 1);
-    ngx_md5_update(&md5, st->name, st->name_len);
+    ngx_md5_update(&md5, name->data, name->len);
     ngx_md5_final(key, &md5);
 }
 
 
-/*
- * NGX_OK: the record of that key.  NGX_DECLINED: there is none, slot is where
- * one may be made: the first that is free, or the one that was used least of
- * late.  st->state_slot says where it was the last time.
- */
+/* As live_state_find(), at: of the record in the file; or LIVE_ERROR. */
 
-static ngx_int_t
-ngx_live_state_find(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
-    u_char *key, live_state_t *s)
+static int
+ngx_live_state_find(ngx_live_zone_t *zone, u_char *key, off_t *at,
+    live_state_t *s)
 {
-    uint64_t    oldest;
-    ngx_int_t   rc;
-    ngx_uint_t  i, n, slot;
+    int       rc;
+    u_char    records[LIVE_STATE_PROBES * LIVE_STATE_RECORD];
+    uint32_t  index;
 
-    if (st->state_slot) {
-        rc = ngx_live_state_read(zone, st->state_slot - 1, key, s);
+    *at = LIVE_STATE_HEADER
+          + (off_t) live_state_slot(key) * LIVE_STATE_RECORD;
 
-        if (rc == LIVE_OK) {
-            return NGX_OK;
-        }
+    if (pread(zone->state_fd, records, sizeof(records), *at)
+        != (ssize_t) sizeof(records))
+    {
+        ngx_live_state_failed(ngx_errno, "pread()");
+        return LIVE_ERROR;
     }
 
-    oldest = UINT64_MAX;
-    slot = 0;
+    rc = live_state_find(records, key, &index, s);
+    *at += (off_t) index * LIVE_STATE_RECORD;
 
-    for (i = 0; i < LIVE_STATE_PROBES; i++) {
-
-        n = (live_state_slot(key) + i) % LIVE_STATE_RECORDS;
-        rc = ngx_live_state_read(zone, n, key, s);
-
-        if (rc == NGX_ABORT) {
-            return NGX_ERROR;
-        }
-
-        if (rc == LIVE_OK) {
-            st->state_slot = n + 1;
-            return NGX_OK;
-        }
-
-        if (rc == LIVE_AGAIN) {
-            s->used = 0;
-        }
-
-        if (s->used < oldest) {
-            oldest = s->used;
-            slot = n;
-        }
-    }
-
-    st->state_slot = slot + 1;
-
-    return NGX_DECLINED;
+    return rc;
 }
 
 
-/* As live_state_read(), or NGX_ABORT. */
-
-static ngx_int_t
-ngx_live_state_read(ngx_live_zone_t *zone, ngx_uint_t slot, u_char *key,
-    live_state_t *s)
+static void
+ngx_live_state_write(ngx_live_zone_t *zone, u_char *data, size_t len,
+    off_t at)
 {
-    u_char  record[LIVE_STATE_RECORD];
-
-    if (pread(zone->state_fd, record, LIVE_STATE_RECORD,
-              ngx_live_state_at(slot))
-        != LIVE_STATE_RECORD)
-    {
-        ngx_live_state_failed(ngx_errno, "pread()");
-        return NGX_ABORT;
+    if (pwrite(zone->state_fd, data, len, at) != (ssize_t) len) {
+        ngx_live_state_failed(ngx_errno, "pwrite()");
     }
-
-    return live_state_read(record, key, s);
 }
 
 

@@ -8,6 +8,7 @@
 #define _NGX_LIVE_STATE_H_INCLUDED_
 
 
+#include "ngx_live.h"
 #include "ngx_live_zone.h"
 
 
@@ -20,11 +21,12 @@ ngx_int_t ngx_live_state_open(ngx_live_zone_t *zone, ngx_pool_t *pool,
     ngx_log_t *log);
 
 /*
- * A new stream takes over what was kept for its name: numbers and anchor.
- * Its name, app and segment are set; the zone's lock is held.  Without
- * "state_path" it does nothing.
+ * What was kept for a name, as a new stream goes on with it; count is 0 where
+ * there is nothing, or no "state_path".  It reads a file: not with the zone's
+ * lock held.
  */
-void ngx_live_state_load(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st);
+void ngx_live_state_load(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
+    ngx_str_t *name, live_state_t *kept);
 
 /*
  * Keeps the numbers of a stream; its owner, with each segment that begins.

@@ -5,7 +5,6 @@
 #include <ngx_core.h>
 #include "ngx_live.h"
 #include "ngx_live_zone.h"
-#include "ngx_live_state.h"
 #include "ngx_live_crash.h"
 #include "live_m3u8.h"
 
@@ -115,7 +114,7 @@ ngx_live_stream_find(ngx_live_zone_t *zone, ngx_str_t *app, ngx_str_t *name,
 
 ngx_live_stream_sh_t *
 ngx_live_stream_create_locked(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
-    ngx_str_t *name)
+    ngx_str_t *name, live_state_t *kept)
 {
     uint64_t               now;
     ngx_live_stream_sh_t  *st, **bucket;
@@ -166,7 +165,16 @@ ngx_live_stream_create_locked(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
     st->msn = 1;
     st->first_msn = 1;
 
-    ngx_live_state_load(zone, st);
+    if (kept->count) {
+        st->msn = kept->msn;
+        st->dsn = kept->dsn;
+        st->first_msn = kept->msn;
+        st->first_dsn = kept->dsn;
+
+        st->anchored = (kept->anchor != 0);
+        st->anchor = kept->anchor ? kept->anchor : now;
+    }
+
     ngx_live_epoch(st, now);
 
     zone->sh->nstreams++;

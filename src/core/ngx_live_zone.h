@@ -20,10 +20,11 @@
 #include <ngx_core.h>
 #include "ngx_live.h"
 #include "live_types.h"
+#include "live_state.h"
 #include "live_m3u8.h"
 
 
-#define NGX_LIVE_LAYOUT         7       /* of all shared structures */
+#define NGX_LIVE_LAYOUT         8       /* of all shared structures */
 
 #define NGX_LIVE_MAX_WORKERS    128     /* of old and new cycles together */
 #define NGX_LIVE_MAX_TRACKS     14      /* of one stream */
@@ -273,7 +274,6 @@ struct ngx_live_stream_sh_s {
     uint64_t                first_msn;
     uint64_t                first_dsn;
     uint32_t                anchored;       /* its anchor was kept as well */
-    uint32_t                state_slot;     /* of its record + 1, or 0 */
 
     uint64_t                bytes_in;       /* of the publication */
     u_char                  address[NGX_LIVE_ADDRESS];  /* its publisher's */
@@ -439,10 +439,10 @@ ngx_live_stream_sh_t *ngx_live_stream_find(ngx_live_zone_t *zone,
 ngx_live_stream_sh_t *ngx_live_stream_find_locked(ngx_live_zone_t *zone,
     ngx_str_t *app, ngx_str_t *name, ngx_str_t *epoch);
 
-/* A new stream in no state, owned by this worker; the lock is held.  NULL:
- * the index has no room. */
+/* A new stream in no state, owned by this worker, with what was kept of it
+ * (ngx_live_state_load()); the lock is held.  NULL: the index has no room. */
 ngx_live_stream_sh_t *ngx_live_stream_create_locked(ngx_live_zone_t *zone,
-    ngx_live_app_conf_t *app, ngx_str_t *name);
+    ngx_live_app_conf_t *app, ngx_str_t *name, live_state_t *kept);
 
 /*
  * The settings of a publication that goes on with a timeline: the length of

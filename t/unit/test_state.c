@@ -14,6 +14,7 @@ static const uint8_t  test_other[LIVE_STATE_KEY] = "0123456789abcdeF";
 static void test_header(void);
 static void test_copies(void);
 static void test_torn(void);
+static void test_find(void);
 static void test_resume(void);
 
 
@@ -23,6 +24,7 @@ main(void)
     test_header();
     test_copies();
     test_torn();
+    test_find();
     test_resume();
 
     return tap_done();
@@ -136,6 +138,58 @@ test_torn(void)
     }
 
     tap_ok(right, "copies belong to their name");
+}
+
+
+/* Its own record, else a free one, else the one that is oldest. */
+
+static void
+test_find(void)
+{
+    int           n, right;
+    size_t        place;
+    uint8_t       key[LIVE_STATE_KEY], copy[LIVE_STATE_COPY], *record;
+    uint8_t       records[LIVE_STATE_PROBES * LIVE_STATE_RECORD];
+    uint32_t      index;
+    live_state_t  s;
+
+    for (n = 0; n < LIVE_STATE_PROBES; n++) {
+        record = records + n * LIVE_STATE_RECORD;
+
+        memset(&s, 0, sizeof(live_state_t));
+        s.count = 1;
+        s.msn = 1;
+        s.used = n == 7 ? 1000 : 5000 - n;
+
+        memset(key, n + 1, sizeof(key));
+        live_state_write_key(record, key);
+        place = live_state_write(copy, key, &s);
+        memcpy(record + place, copy, LIVE_STATE_COPY);
+    }
+
+    right = 1;
+
+    for (n = 0; n < LIVE_STATE_PROBES; n++) {
+        memset(key, n + 1, sizeof(key));
+        right &= live_state_find(records, key, &index, &s) == LIVE_OK
+                 && index == (uint32_t) n && s.msn == 1;
+    }
+
+    tap_ok(right, "each name finds its record");
+    tap_ok(live_state_find(records, test_key, &index, &s) == LIVE_AGAIN
+           && index == 7,
+           "another one gets the record that was not used for the longest");
+
+    memset(records + 20 * LIVE_STATE_RECORD, 0, LIVE_STATE_RECORD);
+
+    tap_ok(live_state_find(records, test_key, &index, &s) == LIVE_AGAIN
+           && index == 20, "or a free one");
+
+    memset(key, LIVE_STATE_PROBES, sizeof(key));
+
+    tap_ok(live_state_find(records, key, &index, &s) == LIVE_OK
+           && index == LIVE_STATE_PROBES - 1,
+           "what is behind a free one is found");
 }
 
 
