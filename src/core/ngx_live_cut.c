@@ -33,6 +33,7 @@ static ngx_uint_t ngx_live_cut_due(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, int64_t us, ngx_uint_t key);
 static ngx_int_t ngx_live_cut_boundary(ngx_live_publication_t *pub,
     ngx_live_writer_t *lead, int64_t us, int64_t dts);
+static int64_t ngx_live_cut_shift(ngx_live_publication_t *pub, int64_t us);
 static ngx_int_t ngx_live_cut_push(ngx_live_writer_t *w,
     ngx_live_boundary_t *b);
 static ngx_int_t ngx_live_cut_apply(ngx_live_writer_t *w,
@@ -407,6 +408,7 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
 
     b.msn = st->msn++;
     b.dsn = st->dsn;
+    b.shift = ngx_live_cut_shift(pub, us);
 
     ngx_live_state_save(pub->zone, st);
 
@@ -436,6 +438,24 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
     }
 
     return NGX_OK;
+}
+
+
+/* The date of what is cut follows the wall clock, not the encoder's. */
+
+static int64_t
+ngx_live_cut_shift(ngx_live_publication_t *pub, int64_t us)
+{
+    int64_t                late;
+    ngx_live_stream_sh_t  *st;
+
+    st = pub->st;
+    late = (int64_t) (ngx_live_now() - st->anchor) * 1000 - us;
+
+    st->shift = live_drift_shift(&pub->drift, late,
+                                 pub->cut ? us - pub->begin_us : 0,
+                                 st->shift);
+    return st->shift;
 }
 
 

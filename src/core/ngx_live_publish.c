@@ -196,6 +196,7 @@ ngx_live_publish_gap(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
                                                           like->timescale),
                                          seg->timescale);
         seg->dsn = like->dsn;
+        seg->shift = like->shift;
         break;
     }
 
@@ -227,7 +228,8 @@ ngx_live_publish_removed(ngx_live_publication_t *pub)
 int64_t
 ngx_live_publish_now(ngx_live_publication_t *pub)
 {
-    return (int64_t) (ngx_live_now() - pub->st->anchor) * 1000;
+    return (int64_t) (ngx_live_now() - pub->st->anchor) * 1000
+           - pub->st->shift;
 }
 
 
@@ -545,7 +547,8 @@ ngx_live_publish_key(ngx_live_publication_t *pub, ngx_live_frame_t *frame,
 }
 
 
-/* Wall-clock time is anchor plus time on the timeline (HLS-21). */
+/* Wall-clock time is anchor plus time on the timeline, and what the clock of
+ * the encoder has run away by (HLS-21). */
 
 static void
 ngx_live_publish_start(ngx_live_publication_t *pub)

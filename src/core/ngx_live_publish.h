@@ -64,6 +64,7 @@ typedef struct {
     int64_t         us;             /* on the timeline */
     int64_t         end_us;         /* of what a discontinuity ends */
     uint32_t        flags;          /* LIVE_SEGMENT_DISCONTINUITY */
+    int64_t         shift;          /* us, of the segment's date */
 } ngx_live_boundary_t;
 
 

@@ -302,6 +302,7 @@ ngx_live_render_edge(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
         p->open.start = part->start;
         p->open.init = t->open.init;
         p->open.timescale = t->open.timescale;
+        p->open.shift = t->open.shift;
         p->open.flags = t->open.flags
                         | (part->flags & LIVE_SEGMENT_INDEPENDENT);
         p->media.open = &p->open;
@@ -428,6 +429,7 @@ ngx_live_render_segments(ngx_live_track_sh_t *t, uint64_t msn, uint64_t n,
         segments[i].init = seg->init;
         segments[i].flags = seg->flags;
         segments[i].timescale = seg->timescale;
+        segments[i].shift = seg->shift;
     }
 }
 

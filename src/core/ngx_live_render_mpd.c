@@ -21,11 +21,15 @@
  * sound for each adds up to a quarter of a second */
 #define NGX_LIVE_PERIOD_INEXACT  4000
 
+/* us that the dates of segments may have moved within a period; less than
+ * what live_drift.h corrects at once, so that the next one is right */
+#define NGX_LIVE_PERIOD_SHIFT    40000
+
 
 static int64_t ngx_live_period_start(ngx_live_segment_sh_t *seg);
 static int64_t ngx_live_period_duration(ngx_live_segment_sh_t *seg);
 static void ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
-    int64_t start_us, int64_t grid_us);
+    ngx_live_segment_sh_t *seg, int64_t grid_us);
 static ngx_uint_t ngx_live_period_exact(ngx_live_stream_sh_t *st,
     ngx_live_period_sh_t *p);
 static ngx_uint_t ngx_live_period_off(ngx_live_period_sh_t *p, uint64_t msn,
@@ -77,17 +81,18 @@ ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
 
         grid = duration >= (int64_t) st->part_target * 2000 ? duration : 0;
 
-        ngx_live_period_begin(st, msn, start, st->part_target ? grid : 0);
+        ngx_live_period_begin(st, msn, seg, st->part_target ? grid : 0);
         return;
     }
 
-    if (p->tracks != tracks) {
-
-        /* rungs come and go, the source goes on as it did */
+    if (p->tracks != tracks
+        || ngx_abs(seg->shift - p->shift) > NGX_LIVE_PERIOD_SHIFT)
+    {
+        /* rungs come and go, and dates move; the source goes on as it did */
 
         grid = ngx_live_period_off(p, msn, start, duration) ? 0 : p->grid_us;
 
-        ngx_live_period_begin(st, msn, start, grid);
+        ngx_live_period_begin(st, msn, seg, grid);
         return;
     }
 
@@ -101,19 +106,19 @@ ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
             && ngx_live_period_regular(t, msn - NGX_LIVE_PERIOD_REGULAR + 1,
                                        msn))
         {
-            ngx_live_period_begin(st, msn, start, duration);
+            ngx_live_period_begin(st, msn, seg, duration);
         }
 
         return;
     }
 
     if (ngx_live_period_off(p, msn, start, duration)) {
-        ngx_live_period_begin(st, msn, start, 0);
+        ngx_live_period_begin(st, msn, seg, 0);
 
     } else if (msn - p->msn >= NGX_LIVE_PERIOD_INEXACT
                && !ngx_live_period_exact(st, p))
     {
-        ngx_live_period_begin(st, msn, start, p->grid_us);
+        ngx_live_period_begin(st, msn, seg, p->grid_us);
     }
 }
 
@@ -178,7 +183,7 @@ ngx_live_period_duration(ngx_live_segment_sh_t *seg)
 
 static void
 ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
-    int64_t start_us, int64_t grid_us)
+    ngx_live_segment_sh_t *seg, int64_t grid_us)
 {
     ngx_live_period_sh_t  *p;
 
@@ -188,7 +193,8 @@ ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
 
     p->id = st->first_msn - 1 + ++st->nperiods;
     p->msn = msn;
-    p->start_us = start_us;
+    p->start_us = ngx_live_period_start(seg);
+    p->shift = seg->shift;
     p->grid_us = grid_us;
     p->tracks = ngx_live_period_tracks(st, msn);
     p->limit = 0;
@@ -453,6 +459,7 @@ ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
     p->id = sh->id;
     p->msn = sh->msn;
     p->start_us = sh->start_us;
+    p->shift = sh->shift;
     p->grid_us = sh->grid_us;
     p->tracks = tracks;
     p->ntracks = 0;

@@ -86,6 +86,7 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
     w->seg.offset = w->pos;
     w->seg.flags = b->flags;
     w->seg.dsn = b->dsn;
+    w->seg.shift = b->shift;
     w->seg.init = w->sh->init;
     w->seg.part = w->sh->parts.head;
     w->seg.timescale = w->sh->info.timescale;

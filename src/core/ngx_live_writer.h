@@ -12,6 +12,7 @@
 #include "ngx_live_publish.h"
 #include "ngx_live_limit.h"
 #include "live_clock.h"
+#include "live_drift.h"
 #include "live_m3u8.h"
 
 
@@ -105,6 +106,7 @@ struct ngx_live_publication_s {
     ngx_uint_t               rungs;     /* tracks that the tap announces */
 
     live_clock_t             clock;
+    live_drift_t             drift;
     double                   fps;       /* from metadata */
     uint32_t                 audio_rate;    /* bit/s, the same */
     int64_t                  segment_us;

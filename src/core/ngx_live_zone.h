@@ -24,7 +24,7 @@
 #include "live_m3u8.h"
 
 
-#define NGX_LIVE_LAYOUT         8       /* of all shared structures */
+#define NGX_LIVE_LAYOUT         9       /* of all shared structures */
 
 #define NGX_LIVE_MAX_WORKERS    128     /* of old and new cycles together */
 #define NGX_LIVE_MAX_TRACKS     14      /* of one stream */
@@ -78,6 +78,7 @@ typedef struct {
     uint64_t                published;      /* Unix time, ms */
     uint64_t                unlisted;       /* the same; 0 while listed */
     ngx_pid_t               maker;          /* MPEG-TS: who makes it now */
+    int64_t                 shift;          /* of its date, see live_drift.h */
 } ngx_live_segment_sh_t;
 
 
@@ -233,6 +234,7 @@ typedef struct {
     int64_t                 grid_us;        /* 0: a timeline */
     uint32_t                tracks;         /* bits of those it has */
     uint64_t                limit;          /* listed up to before this MSN */
+    int64_t                 shift;          /* of its first segment */
 } ngx_live_period_sh_t;
 
 
@@ -301,6 +303,7 @@ struct ngx_live_stream_sh_s {
 
     uint64_t                msn;            /* of the next boundary */
     uint64_t                dsn;
+    int64_t                 shift;          /* of the newest segment's date */
 
     /* for those who wait, see ngx_live_notify.h: bits by worker slot */
     uint64_t                waiting[NGX_LIVE_MAX_WORKERS / 64];

@@ -256,10 +256,13 @@ static void
 live_m3u8_start(live_writer_t *w, const live_m3u8_media_t *p,
     const live_m3u8_segment_t *seg)
 {
+    int64_t  us;
+
+    us = live_m3u8_scale(seg->start, live_m3u8_timescale(p, seg), 1000000)
+         + seg->shift;
+
     live_write_str(w, "#EXT-X-PROGRAM-DATE-TIME:");
-    live_write_date(w, p->anchor_ms
-                       + live_m3u8_scale(seg->start,
-                                         live_m3u8_timescale(p, seg), 1000));
+    live_write_date(w, p->anchor_ms + live_m3u8_scale(us, 1000000, 1000));
     live_write_u8(w, '\n');
 }
 

@@ -28,6 +28,7 @@ typedef struct {
     uint32_t        init;           /* number of its init segment */
     uint32_t        flags;
     uint32_t        timescale;      /* 0: that of the playlist */
+    int64_t         shift;          /* us, of its date: see live_drift.h */
 } live_m3u8_segment_t;
 
 

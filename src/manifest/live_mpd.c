@@ -34,6 +34,7 @@ static void live_mpd_period(live_writer_t *w, const live_mpd_plan_t *plan,
     const live_mpd_period_t *period);
 static int64_t live_mpd_period_start(const live_mpd_plan_t *plan,
     const live_mpd_period_t *period);
+static uint64_t live_mpd_time(int64_t us, const live_mpd_period_t *period);
 
 
 int
@@ -200,7 +201,7 @@ live_mpd_head(live_writer_t *w, const live_mpd_plan_t *plan)
 
     if (mpd->ended || mpd->closing) {
         live_mpd_duration(w, "mediaPresentationDuration",
-                          mpd->end_us > 0 ? (uint64_t) mpd->end_us : 0, 6);
+                          live_mpd_time(mpd->end_us, plan->last), 6);
     }
 
     live_mpd_duration(w, "minBufferTime", buffer, 3);
@@ -358,7 +359,7 @@ live_mpd_period(live_writer_t *w, const live_mpd_plan_t *plan,
     live_write_str(w, "<Period id=\"p");
     live_write_decimal(w, period->id);
     live_write_u8(w, '"');
-    live_mpd_duration(w, "start", (uint64_t) set.start_us, 6);
+    live_mpd_duration(w, "start", live_mpd_time(set.start_us, period), 6);
     live_write_str(w, ">\n");
 
     set.media = LIVE_MEDIA_VIDEO;
@@ -372,9 +373,10 @@ live_mpd_period(live_writer_t *w, const live_mpd_plan_t *plan,
 
 
 /*
- * MPD time is the time of the timeline, so start and presentationTimeOffset
- * are one instant, whichever it is.  A player of a static manifest begins at
- * the start of its first period: there must be media.
+ * MPD time is the time of the timeline, but for the shift of the period, so
+ * start and presentationTimeOffset are one instant, whichever it is.  A player
+ * of a static manifest begins at the start of its first period: there must be
+ * media.
  */
 static int64_t
 live_mpd_period_start(const live_mpd_plan_t *plan,
@@ -399,6 +401,15 @@ live_mpd_period_start(const live_mpd_plan_t *plan,
                         LIVE_MPD_SECOND_US);
 
     return us > start ? us : start;
+}
+
+
+static uint64_t
+live_mpd_time(int64_t us, const live_mpd_period_t *period)
+{
+    us += period->shift;
+
+    return us > 0 ? (uint64_t) us : 0;
 }
 
 

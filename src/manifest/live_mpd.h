@@ -51,6 +51,9 @@ typedef struct {
 
     const live_mpd_track_t     *tracks;
     uint32_t              ntracks;
+
+    /* us, by which all of it is presented later than start_us says */
+    int64_t               shift;
 } live_mpd_period_t;
 
 

@@ -295,7 +295,8 @@ live_mpd_reference(live_writer_t *w, const live_mpd_set_t *set,
     live_mpd_number(w, "id", set->id);
     live_write_str(w, " type=\"captured\" inband=\"false\"");
     live_mpd_date(w, "wallClockTime",
-                  mpd->anchor_ms + (set->start_us + 500) / 1000);
+                  mpd->anchor_ms
+                  + (set->start_us + set->period->shift + 500) / 1000);
     live_mpd_number(w, "presentationTime",
                     (uint64_t) live_m3u8_scale(set->start_us,
                                               LIVE_MPD_SECOND_US,

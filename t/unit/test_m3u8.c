@@ -39,8 +39,8 @@ static void
 test_media_golden(void)
 {
     static const live_m3u8_segment_t  segs[] = {
-        { 118, 0, 360360, 3, TEST_I, 0 },
-        { 119, 360360, 180180, 3, TEST_I, 0 },
+        { 118, 0, 360360, 3, TEST_I, 0, 0 },
+        { 119, 360360, 180180, 3, TEST_I, 0, 0 },
     };
 
     live_m3u8_media_t  p = {
@@ -101,10 +101,10 @@ static void
 test_media_changes(void)
 {
     static const live_m3u8_segment_t  segs[] = {
-        { 9, 480000, 192512, 1, TEST_I|TEST_D, 0 },
-        { 10, 672512, 191488, 1, TEST_I|TEST_G, 0 },
-        { 11, 864000, 192000, 2, TEST_I, 0 },
-        { 12, 2112000, 384000, 2, TEST_I|TEST_D, 96000 },
+        { 9, 480000, 192512, 1, TEST_I|TEST_D, 0, 0 },
+        { 10, 672512, 191488, 1, TEST_I|TEST_G, 0, 0 },
+        { 11, 864000, 192000, 2, TEST_I, 0, 0 },
+        { 12, 2112000, 384000, 2, TEST_I|TEST_D, 96000, 0 },
     };
 
     live_m3u8_media_t  p = {
@@ -147,9 +147,9 @@ static void
 test_independent(void)
 {
     live_m3u8_segment_t  segs[] = {
-        { 0, 0, 90000, 0, TEST_I, 0 },
-        { 1, 90000, 90000, 0, TEST_G, 0 },
-        { 2, 180000, 90000, 0, TEST_I, 0 },
+        { 0, 0, 90000, 0, TEST_I, 0, 0 },
+        { 1, 90000, 90000, 0, TEST_G, 0, 0 },
+        { 2, 180000, 90000, 0, TEST_I, 0, 0 },
     };
 
     live_m3u8_media_t  p = {
@@ -383,11 +383,11 @@ test_ts(void)
     live_writer_t  w;
 
     static const live_m3u8_segment_t  segs[] = {
-        { 9, 480000, 192512, 1, TEST_I|TEST_D, 0 },
-        { 10, 672512, 191488, 1, TEST_I|TEST_G, 0 },
-        { 11, 2112000, 384000, 2, TEST_I, 96000 },
+        { 9, 480000, 192512, 1, TEST_I|TEST_D, 0, 0 },
+        { 10, 672512, 191488, 1, TEST_I|TEST_G, 0, 0 },
+        { 11, 2112000, 384000, 2, TEST_I, 96000, 0 },
     };
-    static const live_m3u8_segment_t  open = { 12, 2496000, 0, 2, 0, 96000 };
+    static const live_m3u8_segment_t  open = { 12, 2496000, 0, 2, 0, 96000, 0 };
     static const live_m3u8_part_t  part = { 12, 0, 0, 2496000, 9600 };
     static const live_m3u8_report_t  report = { "audio", 12, 0, 1 };
 

@@ -27,6 +27,7 @@ static void test_rates(void);
 static void test_delays(void);
 static void test_end(void);
 static void test_late(void);
+static void test_shift(void);
 static void test_bounds(void);
 static void test_broken(void);
 static void test_time(void);
@@ -56,15 +57,15 @@ static const live_codec_info_t  test_aac = {
 
 /* from 4 s of the timeline on, 2 s each */
 static const live_m3u8_segment_t  test_v[] = {
-    { 7, 360000, 180000, 3, TEST_I, 0 },
-    { 8, 540000, 180000, 3, TEST_I, 0 },
-    { 9, 720000, 90000, 3, TEST_I, 0 },
+    { 7, 360000, 180000, 3, TEST_I, 0, 0 },
+    { 8, 540000, 180000, 3, TEST_I, 0, 0 },
+    { 9, 720000, 90000, 3, TEST_I, 0, 0 },
 };
 
 static const live_m3u8_segment_t  test_a[] = {
-    { 7, 192000, 96256, 2, TEST_I, 0 },
-    { 8, 288256, 95232, 2, TEST_I, 0 },
-    { 9, 383488, 48128, 2, TEST_I, 0 },
+    { 7, 192000, 96256, 2, TEST_I, 0, 0 },
+    { 8, 288256, 95232, 2, TEST_I, 0, 0 },
+    { 9, 383488, 48128, 2, TEST_I, 0, 0 },
 };
 
 static const live_mpd_track_t  test_tracks[] = {
@@ -88,6 +89,7 @@ main(void)
     test_delays();
     test_end();
     test_late();
+    test_shift();
     test_bounds();
     test_broken();
     test_time();
@@ -100,7 +102,7 @@ static void
 test_low_latency(void)
 {
     live_mpd_t         mpd;
-    live_mpd_period_t  p = { 4, 5, 0, 2000000, test_tracks, 2 };
+    live_mpd_period_t  p = { 4, 5, 0, 2000000, test_tracks, 2, 0 };
 
     mpd = test_mpd(&p, 1);
     mpd.part_target = 500;
@@ -196,7 +198,7 @@ static void
 test_timeline(void)
 {
     live_mpd_t         mpd;
-    live_mpd_period_t  p = { 1, 5, 0, 0, test_tracks, 2 };
+    live_mpd_period_t  p = { 1, 5, 0, 0, test_tracks, 2, 0 };
 
     mpd = test_mpd(&p, 1);
     mpd.part_target = 500;
@@ -228,16 +230,16 @@ static void
 test_gaps(void)
 {
     static const live_m3u8_segment_t  segs[] = {
-        { 1, 0, 180000, 1, TEST_I, 0 },
-        { 2, 180000, 180000, 1, LIVE_SEGMENT_GAP, 0 },
-        { 3, 360000, 180000, 1, TEST_I, 0 },
-        { 4, 540100, 180000, 1, TEST_I, 0 },
-        { 5, 720100, 180000, 1, TEST_I, 0 },
+        { 1, 0, 180000, 1, TEST_I, 0, 0 },
+        { 2, 180000, 180000, 1, LIVE_SEGMENT_GAP, 0, 0 },
+        { 3, 360000, 180000, 1, TEST_I, 0, 0 },
+        { 4, 540100, 180000, 1, TEST_I, 0, 0 },
+        { 5, 720100, 180000, 1, TEST_I, 0, 0 },
     };
 
     live_mpd_t         mpd;
     live_mpd_track_t   t = { "source", &test_video, 30, 1, segs, 5 };
-    live_mpd_period_t  p = { 1, 1, 0, 0, &t, 1 };
+    live_mpd_period_t  p = { 1, 1, 0, 0, &t, 1, 0 };
 
     mpd = test_mpd(&p, 1);
     test_render(&mpd, "gaps");
@@ -258,11 +260,11 @@ test_periods(void)
     };
 
     static const live_m3u8_segment_t  v[] = {
-        { 10, 903000, 180000, 4, TEST_I, 0 },
+        { 10, 903000, 180000, 4, TEST_I, 0, 0 },
     };
 
     static const live_m3u8_segment_t  a[] = {
-        { 10, 442470, 88200, 3, TEST_I, 0 },
+        { 10, 442470, 88200, 3, TEST_I, 0, 0 },
     };
 
     static const live_mpd_track_t  tracks[] = {
@@ -272,8 +274,8 @@ test_periods(void)
 
     live_mpd_t         mpd;
     live_mpd_period_t  p[] = {
-        { 1, 5, 0, 0, test_tracks, 2 },
-        { 2, 10, 10033333, 2000000, tracks, 2 },
+        { 1, 5, 0, 0, test_tracks, 2, 0 },
+        { 2, 10, 10033333, 2000000, tracks, 2, 0 },
     };
 
     mpd = test_mpd(p, 2);
@@ -320,7 +322,7 @@ test_audio(void)
 {
     live_mpd_t         mpd;
     live_mpd_track_t   none = { "source", &test_video, 30, 1, NULL, 0 };
-    live_mpd_period_t  p = { 1, 5, 0, 2000000, &test_tracks[1], 1 };
+    live_mpd_period_t  p = { 1, 5, 0, 2000000, &test_tracks[1], 1, 0 };
 
     mpd = test_mpd(&p, 1);
     mpd.part_target = 500;
@@ -352,7 +354,7 @@ test_ladder(void)
     live_mpd_t           mpd;
     live_m3u8_segment_t  other[3];
     live_mpd_track_t     t[] = { test_tracks[0], test_tracks[0] };
-    live_mpd_period_t    p = { 1, 5, 0, 0, t, 2 };
+    live_mpd_period_t    p = { 1, 5, 0, 0, t, 2, 0 };
 
     static const live_codec_info_t  small = {
         .codec = LIVE_CODEC_H264, .media = LIVE_MEDIA_VIDEO,
@@ -406,7 +408,7 @@ test_sets(void)
         .frame_samples = 1024, .codecs = "mp4a.40.2"
     };
     static const live_m3u8_segment_t  slow[] = {
-        { 7, 96000, 48128, 1, TEST_I, 24000 },
+        { 7, 96000, 48128, 1, TEST_I, 24000, 0 },
     };
 
     live_mpd_t         mpd;
@@ -420,7 +422,7 @@ test_sets(void)
         { "audio-96k", &test_aac, 0, 100000, test_a, 3 },
         { "none", &test_video, 15, 1, NULL, 0 },
     };
-    live_mpd_period_t  p = { 1, 7, 4000000, 2000000, t, 8 };
+    live_mpd_period_t  p = { 1, 7, 4000000, 2000000, t, 8, 0 };
 
     mpd = test_mpd(&p, 1);
     mpd.part_target = 500;
@@ -463,7 +465,7 @@ static void
 test_units(void)
 {
     static const live_m3u8_segment_t  a[] = {
-        { 1, 44100, 88288, 1, TEST_I, 44100 },
+        { 1, 44100, 88288, 1, TEST_I, 44100, 0 },
     };
 
     live_mpd_t         mpd;
@@ -471,7 +473,7 @@ test_units(void)
         { "source", &test_video, 29.97, 1, test_v, 1 },
         { "audio", &test_aac, 0, 1, a, 1 },
     };
-    live_mpd_period_t  p = { 1, 1, 1000000, 2002000, t, 2 };
+    live_mpd_period_t  p = { 1, 1, 1000000, 2002000, t, 2, 0 };
 
     mpd = test_mpd(&p, 1);
     test_render(&mpd, "grid of 2.002 s");
@@ -503,7 +505,7 @@ test_rates(void)
     size_t             i;
     live_mpd_t         mpd;
     live_mpd_track_t   t = test_tracks[0];
-    live_mpd_period_t  p = { 1, 5, 0, 0, &t, 1 };
+    live_mpd_period_t  p = { 1, 5, 0, 0, &t, 1, 0 };
 
     mpd = test_mpd(&p, 1);
 
@@ -519,7 +521,7 @@ static void
 test_delays(void)
 {
     live_mpd_t         mpd;
-    live_mpd_period_t  p = { 1, 5, 0, 0, test_tracks, 2 };
+    live_mpd_period_t  p = { 1, 5, 0, 0, test_tracks, 2, 0 };
 
     mpd = test_mpd(&p, 1);
 
@@ -543,7 +545,7 @@ static void
 test_end(void)
 {
     live_mpd_t         mpd;
-    live_mpd_period_t  p = { 4, 5, 0, 2000000, test_tracks, 2 };
+    live_mpd_period_t  p = { 4, 5, 0, 2000000, test_tracks, 2, 0 };
 
     mpd = test_mpd(&p, 1);
     mpd.part_target = 500;
@@ -569,6 +571,37 @@ test_end(void)
 }
 
 
+/* DASH-1: media time goes on, what is presented when has moved */
+static void
+test_shift(void)
+{
+    live_mpd_t         mpd;
+    live_mpd_period_t  p = { 4, 7, 4000000, 2000000, test_tracks, 2, 41600 };
+
+    mpd = test_mpd(&p, 1);
+    mpd.part_target = 500;
+    mpd.closing = 1;
+    mpd.end_us = 9000000;
+    test_render(&mpd, "shifted");
+
+    test_is("Period", "start", "PT4.041600S", "later, DASH-1");
+    test_is("SegmentTemplate", "presentationTimeOffset", "360000",
+            "the time of the media, DASH-1");
+    test_is("AdaptationSet/ProducerReferenceTime", "presentationTime",
+            "360000", "DASH-43");
+    test_is("AdaptationSet/ProducerReferenceTime", "wallClockTime",
+            "2026-01-31T12:00:04.292Z", "when it was taken, DASH-43");
+    test_is("MPD", "mediaPresentationDuration", "PT9.041600S", "DASH-37");
+    test_is("SegmentTemplate", "endNumber", "9", "DASH-38");
+
+    p.shift = -30000;
+    test_render(&mpd, "shifted back");
+    test_is("Period", "start", "PT3.970000S", "sooner, DASH-1");
+    test_is("SegmentTemplate", "presentationTimeOffset", "360000",
+            "the same media, DASH-1");
+}
+
+
 /* DASH-37, for those who come later */
 static void
 test_late(void)
@@ -581,8 +614,8 @@ test_late(void)
     size_t             i;
     live_mpd_t         mpd;
     live_mpd_period_t  p[] = {
-        { 4, 5, 0, 2000000, test_tracks, 2 },
-        { 5, 10, 9000000, 0, test_tracks, 2 },
+        { 4, 5, 0, 2000000, test_tracks, 2, 0 },
+        { 5, 10, 9000000, 0, test_tracks, 2, 0 },
     };
 
     mpd = test_mpd(p, 1);
@@ -665,7 +698,7 @@ test_bounds(void)
         };
 
         p[i] = (live_mpd_period_t) {
-            UINT64_MAX, UINT64_MAX, 1LL << 50, 0, t, 4
+            UINT64_MAX, UINT64_MAX, 1LL << 50, 0, t, 4, 0
         };
     }
 
@@ -706,7 +739,7 @@ test_bounds(void)
     free(buf);
 
     mpd = test_mpd(p, 1);
-    p[0] = (live_mpd_period_t) { 4, 5, 0, 2000000, test_tracks, 2 };
+    p[0] = (live_mpd_period_t) { 4, 5, 0, 2000000, test_tracks, 2, 0 };
     mpd.part_target = 500;
     test_render(&mpd, "to cut");
     full = strlen(test_text);
@@ -737,7 +770,7 @@ test_broken(void)
     live_writer_t      w;
     live_mpd_track_t   t = test_tracks[0];
     live_codec_info_t  info = test_video;
-    live_mpd_period_t  p = { 1, 5, -40000, 2000000, &t, 1 };
+    live_mpd_period_t  p = { 1, 5, -40000, 2000000, &t, 1, 0 };
 
     mpd = test_mpd(&p, 0);
     live_writer_init(&w, test_text, sizeof(test_text));

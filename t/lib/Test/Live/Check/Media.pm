@@ -238,7 +238,8 @@ sub lasts {
 }
 
 
-# HLS-21: PROGRAM-DATE-TIME is an anchor and the time of the samples.
+# HLS-21: PROGRAM-DATE-TIME is an anchor and the time of the samples, but for
+# the clock of the encoder, which it may be corrected for by 100 ppm.
 sub on_clock {
     my ($self, $where, $segment, $mp4, $scale, $offsets) = @_;
 
@@ -247,10 +248,12 @@ sub on_clock {
     my $first = $mp4->{samples}[0];
     my $offset = $segment->{pdt} - ($first->{dts} + $first->{cts}) / $scale;
     my $known = $offsets->{$segment->{dsn}} //= $offset;
+    my $since = $offsets->{"$segment->{dsn} since"} //= $segment->{pdt};
+    my $slack = 0.0012 + 1e-4 * abs($segment->{pdt} - $since);
 
     $self->bad($where, 'HLS-21', sprintf 'dated %.4f s off the time of its '
                                          . 'samples', $offset - $known)
-        if abs($offset - $known) > 0.0012;
+        if abs($offset - $known) > $slack;
 }
 
 
@@ -261,7 +264,9 @@ sub one_clock {
     my ($first, @others) = sort keys %$offsets;
 
     for my $name (@others) {
-        for my $dsn (sort { $a <=> $b } keys %{ $offsets->{$name} }) {
+        for my $dsn (sort { $a <=> $b } grep { /^\d+$/ }
+                     keys %{ $offsets->{$name} })
+        {
             my $a = $offsets->{$first}{$dsn} // next;
             my $off = $a - $offsets->{$name}{$dsn};
 
