@@ -18,7 +18,7 @@ use Time::HiRes qw/ time sleep /;
 # of the shim, in its order
 my @calls = qw/
     accept open memfd eventfd recv send write write_short punch read thread
-    malloc
+    malloc clock
 /;
 my %call = map { $calls[$_] => $_ } 0 .. $#calls;
 
@@ -94,6 +94,7 @@ punching();
 reading();
 threads();
 memory();
+step();
 
 done_testing();
 
@@ -374,6 +375,47 @@ sub threads {
     ok($t->wait_for(sub { last_msn('ladder/later/low') >= 2 }, 30, 'a rung'),
        'a later publication has its rung');
     $t->end($pid);
+}
+
+
+# The time of day is set: what has come late by then is dated later, by 100 ppm
+# at most, the same in all tracks, and nothing is discontinuous (HLS-21).
+sub step {
+    my $pid = live_stream('live/step');
+    my @before = origins('live/step');
+
+    fault('clock', 700);
+
+    my $end = time() + 60;
+    my @after;
+
+    ok($t->wait_for(sub {
+           @after = origins('live/step');
+           return $after[0] - $before[0] > 0.0015;
+       }, 60, 'dates that move'), 'a step of the clock: dates follow');
+
+    my $moved = $after[0] - $before[0];
+    my $rate = ($moved - 0.001) / (60 - ($end - time()));
+
+    cmp_ok($rate, '<=', 1e-4, sprintf 'slowly: %.2f ms', 1000 * $moved);
+    cmp_ok(abs($after[0] - $after[1]), '<', 0.0022, 'sound as the pictures');
+    is($after[2], $before[2], 'without a discontinuity');
+
+    fault('clock', 0);
+    $t->end($pid);
+}
+
+
+# What is at 0 of the timeline by the newest date, of pictures and of sound,
+# and how many discontinuities there were.
+sub origins {
+    my ($stream) = @_;
+
+    my @newest = map { fetch($t, "/$stream/$_",
+                             until => sub { @{ $_[0]{segments} } >= 2 }
+                            )->{segments}[-1] } qw/ source audio /;
+
+    return (map({ $_->{pdt} - $_->{first} } @newest), $newest[0]{dsn});
 }
 
 

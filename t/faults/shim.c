@@ -4,8 +4,8 @@
  *
  * The file that FAULTS names is mapped.  For each call (enum below) it has two
  * integers: the test sets how many of 1000 calls fail, and reads how many
- * have.  A call that is said not to be ready gets a new event by epoll, as the
- * kernel would send one later.
+ * have; the time of day is as many ms ahead.  A call that is said not to be
+ * ready gets a new event by epoll, as the kernel would send one later.
  */
 
 #define _GNU_SOURCE
@@ -20,6 +20,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -27,7 +28,7 @@
 
 enum {
     ACCEPT = 0, OPEN, MEMFD, EVENTFD, RECV, SEND, WRITE, WRITE_SHORT, PUNCH,
-    READ, THREAD, MALLOC, FAULTS
+    READ, THREAD, MALLOC, CLOCK, FAULTS
 };
 
 #define MAX_FDS  4096
@@ -107,6 +108,26 @@ fails(int which)
     __atomic_add_fetch(&faults[which].hits, 1, __ATOMIC_RELAXED);
 
     return 1;
+}
+
+
+int
+gettimeofday(struct timeval *tv, void *tz)
+{
+    int  rc;
+
+    REAL(gettimeofday)
+
+    rc = real(tv, tz);
+
+    if (faults) {
+        tv->tv_usec += 1000 * __atomic_load_n(&faults[CLOCK].rate,
+                                              __ATOMIC_RELAXED);
+        tv->tv_sec += tv->tv_usec / 1000000;
+        tv->tv_usec %= 1000000;
+    }
+
+    return rc;
 }
 
 
