@@ -151,8 +151,8 @@ sub ended {
 }
 
 
-# All segments of a rendition that has ended, taken apart; what the first
-# sample is, is a matter of the test's.
+# All segments of a rendition that has ended, taken apart, but for GAPs; what
+# the first sample is, is a matter of the test's.
 sub segments {
     my ($stream, $rendition) = @_;
 
@@ -165,6 +165,12 @@ sub segments {
 
     for my $segment (@{ $playlist->{segments} }) {
         my $base = "/$stream/$rendition";
+
+        if ($segment->{gap}) {
+            $before = undef;
+            next;
+        }
+
         my $mp4 = Test::Live::MP4->segment(
             $t->get("$base/$segment->{uri}")->{body});
 
@@ -300,7 +306,8 @@ sub test_forced_cuts {
 }
 
 
-# The encoder was asleep for 8 s: no frame lasts that long.
+# The encoder was asleep for 8 s: no frame lasts that long.  Pictures behind it
+# wait for a key frame (CMAF-13).
 sub test_hole {
     my @tags = map { +{ %$_, timestamp => $_->{timestamp}
                                           + ($_->{timestamp} > 4500
