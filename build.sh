@@ -19,7 +19,7 @@ BUILD_PACKAGES=(
     gcc libc6-dev make pkgconf
     libavfilter-dev libavformat-dev libavcodec-dev
     libswscale-dev libswresample-dev libavutil-dev
-    libssl-dev zlib1g-dev libpcre2-dev
+    libjansson-dev libssl-dev zlib1g-dev libpcre2-dev
 )
 NGINX_PACKAGES=(nginx nginx-dev libnginx-mod-stream)
 RUN_PACKAGES=(ca-certificates curl ffmpeg fonts-dejavu-core)
@@ -37,6 +37,9 @@ TEST_PACKAGES=(
 
     # caches in front
     varnish trafficserver
+
+    # answers of live_api against docs/openapi.json
+    libjson-validator-perl
 )
 
 DEBIAN_HEADERS=/usr/share/nginx/src
@@ -330,7 +333,7 @@ configure() {
         "$cc" --version
         (cd "$root" && ls src/*/*.[ch] && cat config ngx_live_module.map)
         cksum "$source/src/core/nginx.h" "$source/auto/modules"
-        pkg-config --modversion libavfilter libavformat libcrypto zlib
+        pkg-config --modversion libavfilter libavformat jansson libcrypto zlib
     } 2>&1 | cksum)
 
     if [[ -f $tree/objs/Makefile && -f $tree/stamp \

@@ -14,6 +14,7 @@
 #include "ngx_live_claim.h"
 #include "ngx_live_state.h"
 #include "ngx_live_crash.h"
+#include "ngx_live_variant.h"
 
 
 /* from here on, percent of the zone, nobody may begin to publish */
@@ -59,6 +60,7 @@ ngx_live_publish_open(ngx_live_publisher_t *p,
 
     pub->zone = ngx_live_zone();
     pub->app = p->app;
+    pub->whole = p->app;
     pub->name = p->name;
     pub->client = p->client;
     ngx_live_address(p->sockaddr, &pub->address);
@@ -108,6 +110,7 @@ ngx_live_claim(ngx_live_publication_t *pub, ngx_uint_t full)
     ngx_live_zone_t       *zone;
     live_state_t           kept;
     ngx_live_publish_e     rc;
+    ngx_live_entry_sh_t   *entry;
     ngx_live_stream_sh_t  *st;
 
     zone = pub->zone;
@@ -117,6 +120,17 @@ ngx_live_claim(ngx_live_publication_t *pub, ngx_uint_t full)
     ngx_live_state_load(zone, pub->app, &pub->name, &kept);
 
     ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (ngx_live_registry_admit_locked(zone, &pub->app->name, &pub->name,
+                                       &entry)
+        != NGX_OK)
+    {
+        rc = NGX_LIVE_PUBLISH_BANNED;
+        goto done;
+    }
+
+    pub->app = ngx_live_variant(pub->whole, entry);
+    pub->options = entry ? entry->options : 0;
 
     st = ngx_live_stream_find_locked(zone, &pub->app->name, &pub->name, NULL);
 
@@ -286,6 +300,8 @@ ngx_live_claim_take(ngx_live_publication_t *pub, ngx_live_stream_sh_t *st,
     st->dirty = 0;
     st->closing = 0;
     st->transcoded = 0;
+    st->options = pub->options;
+    st->ends = 0;
     st->cycle = 0;
     st->removed = 0;
     st->address_len = pub->address.len;

@@ -225,6 +225,15 @@ ngx_live_publish_removed(ngx_live_publication_t *pub)
 }
 
 
+ngx_uint_t
+ngx_live_publish_ended(ngx_live_publication_t *pub)
+{
+    return pub->number
+           && ngx_live_load(&pub->st->id) == pub->id
+           && ngx_live_load(&pub->st->ends) == pub->number;
+}
+
+
 int64_t
 ngx_live_publish_now(ngx_live_publication_t *pub)
 {
@@ -818,8 +827,9 @@ ngx_live_publish_finish(ngx_live_publication_t *pub)
 
     ngx_live_crash_point("finish");
 
+    st->deadline = ngx_live_publish_ended(pub) ? 0
+                                               : ngx_live_now() + st->resume;
     st->publication++;
-    st->deadline = ngx_live_now() + st->resume;
 
     ngx_live_store(&st->state, NGX_LIVE_STREAM_AWAY);
 
@@ -904,7 +914,9 @@ ngx_live_publish_check(void)
 
         if (ngx_live_publish_owns(pub)) {
 
-            if (!pub->closing && ngx_live_publish_removed(pub)) {
+            if (!pub->closing && (ngx_live_publish_removed(pub)
+                                  || ngx_live_publish_ended(pub)))
+            {
                 pub->lost(pub->data);
             }
 

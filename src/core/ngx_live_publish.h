@@ -26,7 +26,8 @@ typedef enum {
     NGX_LIVE_PUBLISH_AGAIN,         /* ask again, in 50 to 200 ms */
     NGX_LIVE_PUBLISH_BUSY,          /* another publisher is there */
     NGX_LIVE_PUBLISH_FULL,          /* the zone has no room */
-    NGX_LIVE_PUBLISH_LIMIT          /* max_publications */
+    NGX_LIVE_PUBLISH_LIMIT,         /* max_publications */
+    NGX_LIVE_PUBLISH_BANNED         /* the control API keeps it away */
 } ngx_live_publish_e;
 
 
@@ -174,6 +175,9 @@ ngx_uint_t ngx_live_publish_waits(ngx_live_publication_t *pub);
 
 /* 1 when the configuration in effect has no such application any more. */
 ngx_uint_t ngx_live_publish_removed(ngx_live_publication_t *pub);
+
+/* 1 when the control API has ended it. */
+ngx_uint_t ngx_live_publish_ended(ngx_live_publication_t *pub);
 
 /*
  * The encoder was asked to come to another worker: for half a minute the same

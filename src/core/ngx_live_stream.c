@@ -31,7 +31,7 @@ static void ngx_live_track_free(ngx_live_zone_t *zone,
 static void ngx_live_epoch(ngx_live_stream_sh_t *st, uint64_t now);
 
 
-static uint32_t
+uint32_t
 ngx_live_stream_hash(ngx_str_t *app, ngx_str_t *name)
 {
     uint32_t  hash;

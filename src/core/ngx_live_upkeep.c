@@ -5,6 +5,7 @@
 #include "ngx_live_upkeep.h"
 #include "ngx_live_pin.h"
 #include "ngx_live_publish.h"
+#include "ngx_live_registry.h"
 #include "ngx_live_render.h"
 #include "ngx_live_text.h"
 #include "ngx_live_crash.h"
@@ -85,6 +86,7 @@ ngx_live_upkeep_handler(ngx_event_t *ev)
 
     ngx_live_pin_check();
     ngx_live_zone_reap(zone);
+    ngx_live_registry_expire(zone);
     ngx_live_publish_check();
     ngx_live_text_expire();
 
@@ -269,8 +271,9 @@ ngx_live_upkeep_lost(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     mine = (st->owner == ngx_pid && st->state == NGX_LIVE_STREAM_LIVE);
 
     if (mine) {
+        st->deadline = st->ends == st->publication
+                       ? 0 : ngx_live_now() + st->resume;
         st->publication++;
-        st->deadline = ngx_live_now() + st->resume;
 
         ngx_live_publish_align(zone, st);
 

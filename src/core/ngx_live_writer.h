@@ -98,6 +98,8 @@ struct ngx_live_publication_s {
     void                   (*lost)(void *data);
     void                    *data;
     ngx_live_app_conf_t     *app;
+    ngx_live_app_conf_t     *whole;     /* app is a variant of it, or it */
+    uint32_t                 options;   /* NGX_LIVE_NO_* */
     ngx_str_t                name;
     uint32_t                 client;    /* a hash */
     uint64_t                 asked;     /* Unix ms */

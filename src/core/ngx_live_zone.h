@@ -283,6 +283,10 @@ struct ngx_live_stream_sh_s {
     uint32_t                transcoded;     /* counts for max_transcodes */
     uint32_t                client;         /* of the publisher, a hash */
 
+    /* of what was created by the control API, see ngx_live_registry.h */
+    uint32_t                options;        /* NGX_LIVE_NO_* */
+    uint64_t                ends;           /* the publication that is to end */
+
     uint32_t                cycle;          /* it was looked up in, see below */
     uint32_t                removed;        /* which has no such application */
 
@@ -348,6 +352,9 @@ struct ngx_live_stream_sh_s {
 #define ngx_live_doc_thumb(n)       (NGX_LIVE_DOC_TS + 1 + (n))
 
 
+typedef struct ngx_live_entry_sh_s  ngx_live_entry_sh_t;
+
+
 typedef struct {
     ngx_pid_t               pid;            /* 0: free */
     uint32_t                signaled;       /* its eventfd was written */
@@ -374,6 +381,8 @@ typedef struct {
     uint64_t                audited;        /* Unix ms */
 
     ngx_live_stream_sh_t   *buckets[NGX_LIVE_BUCKETS];
+    ngx_live_entry_sh_t    *entries[NGX_LIVE_BUCKETS];
+    uint32_t                nentries;
     ngx_live_worker_sh_t    workers[NGX_LIVE_MAX_WORKERS];
 } ngx_live_zone_sh_t;
 
@@ -441,6 +450,9 @@ ngx_live_stream_sh_t *ngx_live_stream_find(ngx_live_zone_t *zone,
 /* The same with the lock held. */
 ngx_live_stream_sh_t *ngx_live_stream_find_locked(ngx_live_zone_t *zone,
     ngx_str_t *app, ngx_str_t *name, ngx_str_t *epoch);
+
+/* Tells its bucket. */
+uint32_t ngx_live_stream_hash(ngx_str_t *app, ngx_str_t *name);
 
 /* A new stream in no state, owned by this worker, with what was kept of it
  * (ngx_live_state_load()); the lock is held.  NULL: the index has no room. */

@@ -305,11 +305,19 @@ ngx_http_live_send_header(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_live_send(ngx_http_request_t *r, ngx_str_t *body)
 {
+    return ngx_http_live_send_status(r, NGX_HTTP_OK, body);
+}
+
+
+ngx_int_t
+ngx_http_live_send_status(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *body)
+{
     ngx_int_t     rc;
     ngx_buf_t    *b;
     ngx_chain_t   out;
 
-    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.status = status;
     r->headers_out.content_length_n = body->len;
 
     rc = ngx_http_live_send_header(r);

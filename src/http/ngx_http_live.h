@@ -37,8 +37,12 @@ ngx_uint_t ngx_http_live_gzip_ok(ngx_http_request_t *r);
 /* ngx_http_send_header(), whose errors may be cached for a second at most. */
 ngx_int_t ngx_http_live_send_header(ngx_http_request_t *r);
 
-/* Sends a body that is in memory of the request. */
+/* Sends a body that is in memory of the request, with 200. */
 ngx_int_t ngx_http_live_send(ngx_http_request_t *r, ngx_str_t *body);
+
+/* The same with another status. */
+ngx_int_t ngx_http_live_send_status(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *body);
 
 
 extern ngx_module_t  ngx_http_live_play_module;

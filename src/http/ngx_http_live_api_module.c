@@ -1,35 +1,45 @@
 
-/* Lists streams as JSON, for player pages and scripts. */
+/*
+ * The control API: streams as JSON, and what may be done with them.  Any
+ * worker answers for all of them.
+ */
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include "ngx_http_live.h"
+#include "ngx_http_live_api.h"
 
 
-/* bytes that one stream takes in the list, its names escaped */
-#define NGX_HTTP_LIVE_API_ENTRY  1024
-
-
-typedef struct {
-    ngx_http_complex_value_t  *application;
-} ngx_http_live_api_loc_conf_t;
+/* bytes of a request's body */
+#define NGX_HTTP_LIVE_API_BODY  16384
 
 
 static ngx_int_t ngx_http_live_api_handler(ngx_http_request_t *r);
-static u_char *ngx_http_live_api_stream(u_char *p, u_char *last,
-    ngx_live_stream_sh_t *st);
-static u_char *ngx_http_live_api_track(u_char *p, u_char *last,
-    ngx_live_track_sh_t *t);
+static ngx_int_t ngx_http_live_api_uri(ngx_http_request_t *r,
+    ngx_http_live_api_ctx_t *ctx);
+static ngx_int_t ngx_http_live_api_read(ngx_http_request_t *r,
+    ngx_http_live_api_ctx_t *ctx);
+static ngx_int_t ngx_http_live_api_write(ngx_http_request_t *r,
+    ngx_http_live_api_ctx_t *ctx);
+static ngx_uint_t ngx_http_live_api_action(ngx_http_live_api_ctx_t *ctx,
+    const char *name);
+static ngx_uint_t ngx_http_live_api_foreign(ngx_http_request_t *r);
+static void ngx_http_live_api_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_live_api_bytes(ngx_http_request_t *r,
+    u_char *body, size_t *len);
+static ngx_int_t ngx_http_live_api_not_allowed(ngx_http_request_t *r,
+    const char *methods);
 static void *ngx_http_live_api_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_live_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_http_complex_value_t *ngx_http_live_api_value(ngx_conf_t *cf,
+    ngx_str_t *text);
 
 
 static ngx_command_t  ngx_http_live_api_commands[] = {
 
     { ngx_string("live_api"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_live_api,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -76,76 +86,339 @@ static ngx_str_t  ngx_http_live_api_type = ngx_string("application/json");
 static ngx_int_t
 ngx_http_live_api_handler(ngx_http_request_t *r)
 {
-    u_char                        *p, *last;
-    size_t                         size;
-    ngx_int_t                      rc;
-    ngx_str_t                      app, body;
-    ngx_uint_t                     i, n;
-    ngx_live_zone_t               *zone;
-    ngx_live_stream_sh_t          *st;
-    ngx_http_live_api_loc_conf_t  *alcf;
-    static ngx_str_t               none = ngx_string("no-store");
+    ngx_int_t                 rc;
+    ngx_http_live_api_ctx_t  *ctx;
 
     if (r->method == NGX_HTTP_OPTIONS) {
         return ngx_http_live_preflight(r);
     }
 
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_live_api_ctx_t));
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_set_ctx(r, ctx, ngx_http_live_api_module);
+
+    ctx->conf = ngx_http_get_module_loc_conf(r, ngx_http_live_api_module);
+
+    if (ngx_http_complex_value(r, ctx->conf->application, &ctx->application)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD) || ctx->conf->read_only) {
+
+        rc = ngx_http_discard_request_body(r);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        return ngx_http_live_api_read(r, ctx);
+    }
+
+    if (r->headers_in.content_length_n > NGX_HTTP_LIVE_API_BODY) {
+        return ngx_http_live_api_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                       "the body is too large");
+    }
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_live_api_body);
+
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+
+/*
+ * What follows the location: "", "/", "/STREAM" or "/STREAM/ACTION".
+ * NGX_DECLINED: anything else.
+ */
+
+static ngx_int_t
+ngx_http_live_api_uri(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx)
+{
+    u_char  *p, *last, *slash;
+
+    if (ctx->conf->prefix.len == 0) {
+        return NGX_OK;
+    }
+
+    p = r->uri.data + ngx_min(ctx->conf->prefix.len, r->uri.len);
+    last = r->uri.data + r->uri.len;
+
+    if (p < last && *p == '/') {
+        p++;
+
+    } else if (p < last && ctx->conf->prefix.data[ctx->conf->prefix.len - 1]
+                           != '/')
+    {
+        return NGX_DECLINED;
+    }
+
+    if (p == last) {
+        return NGX_OK;
+    }
+
+    slash = ngx_strlchr(p, last, '/');
+
+    ctx->stream.data = p;
+    ctx->stream.len = (slash ? slash : last) - p;
+
+    if (slash) {
+        ctx->action.data = slash + 1;
+        ctx->action.len = last - ctx->action.data;
+    }
+
+    return ngx_http_live_api_name(ctx->stream.data, ctx->stream.len)
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_live_api_read(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx)
+{
+    if (ngx_http_live_api_uri(r, ctx) != NGX_OK) {
+        return ngx_http_live_api_error(r, NGX_HTTP_NOT_FOUND,
+                                       "there is no such resource");
+    }
+
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return ngx_http_live_error(r, NGX_HTTP_NOT_ALLOWED);
+        return ngx_http_live_api_not_allowed(r, "GET, HEAD, OPTIONS");
     }
 
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
+    if (ctx->stream.len == 0) {
+        return ngx_http_live_api_list(r, ctx);
     }
 
-    alcf = ngx_http_get_module_loc_conf(r, ngx_http_live_api_module);
-    zone = ngx_live_zone();
-
-    if (ngx_http_complex_value(r, alcf->application, &app) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (ctx->action.len == 0) {
+        return ngx_http_live_api_show(r, ctx);
     }
 
-    /* some more than there are now: others may begin meanwhile */
-
-    size = (zone->sh->nstreams + 16) * NGX_HTTP_LIVE_API_ENTRY;
-
-    body.data = ngx_pnalloc(r->pool, size);
-    if (body.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (ngx_http_live_api_action(ctx, "heartbeat")
+        || ngx_http_live_api_action(ctx, "key"))
+    {
+        return ngx_http_live_api_not_allowed(r, "POST, OPTIONS");
     }
 
-    last = body.data + size - 4;
-    p = ngx_cpymem(body.data, "{\"streams\":[", 12);
-    n = 0;
+    return ngx_http_live_api_error(r, NGX_HTTP_NOT_FOUND,
+                                   "there is no such resource");
+}
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
 
-    for (i = 0; i < NGX_LIVE_BUCKETS; i++) {
-        for (st = zone->sh->buckets[i]; st; st = st->next) {
+static ngx_uint_t
+ngx_http_live_api_action(ngx_http_live_api_ctx_t *ctx, const char *name)
+{
+    return ctx->action.len == ngx_strlen(name)
+           && ngx_memcmp(ctx->action.data, name, ctx->action.len) == 0;
+}
 
-            if (st->state == NGX_LIVE_STREAM_FREE
-                || st->app_len != app.len
-                || ngx_memcmp(st->app, app.data, app.len) != 0
-                || last - p < NGX_HTTP_LIVE_API_ENTRY)
+
+/* The body was read, or there is none. */
+
+static void
+ngx_http_live_api_body(ngx_http_request_t *r)
+{
+    ngx_http_live_api_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_live_api_module);
+
+    ngx_http_finalize_request(r, ngx_http_live_api_write(r, ctx));
+}
+
+
+static ngx_int_t
+ngx_http_live_api_write(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx)
+{
+    size_t   len;
+    u_char   body[NGX_HTTP_LIVE_API_BODY];
+
+    if (ngx_http_live_api_uri(r, ctx) != NGX_OK) {
+        return ngx_http_live_api_error(r, NGX_HTTP_NOT_FOUND,
+                                       "there is no such resource");
+    }
+
+    if (ngx_http_live_api_foreign(r)) {
+        return ngx_http_live_api_error(r, NGX_HTTP_FORBIDDEN,
+                                       "pages of other origins may not "
+                                       "change anything");
+    }
+
+    if (ctx->stream.len == 0) {
+
+        if (r->method != NGX_HTTP_POST) {
+            return ngx_http_live_api_not_allowed(r,
+                                                 "GET, HEAD, POST, OPTIONS");
+        }
+
+        if (ngx_http_live_api_bytes(r, body, &len) != NGX_OK) {
+            return ngx_http_live_api_error(r,
+                                           NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                           "the body is too large");
+        }
+
+        return ngx_http_live_api_create(r, ctx, body, len);
+    }
+
+    if (ctx->action.len == 0) {
+
+        if (r->method != NGX_HTTP_DELETE) {
+            return ngx_http_live_api_not_allowed(r,
+                                                "GET, HEAD, DELETE, OPTIONS");
+        }
+
+        return ngx_http_live_api_delete(r, ctx);
+    }
+
+    if (r->method != NGX_HTTP_POST) {
+        return ngx_http_live_api_not_allowed(r, "POST, OPTIONS");
+    }
+
+    if (ngx_http_live_api_action(ctx, "heartbeat")) {
+        return ngx_http_live_api_heartbeat(r, ctx);
+    }
+
+    if (ngx_http_live_api_action(ctx, "key")) {
+        return ngx_http_live_api_rotate(r, ctx);
+    }
+
+    return ngx_http_live_api_error(r, NGX_HTTP_NOT_FOUND,
+                                   "there is no such resource");
+}
+
+
+/*
+ * Browsers send some requests of any page without asking, and with the
+ * credentials that they have for here; they say whose page it is.
+ */
+
+static ngx_uint_t
+ngx_http_live_api_foreign(ngx_http_request_t *r)
+{
+    u_char           *host;
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_str_t        *own;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (r->headers_in.host == NULL) {
+        return 0;
+    }
+
+    own = &r->headers_in.host->value;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len != 6
+                || ngx_strncasecmp(h[i].key.data, (u_char *) "origin", 6) != 0)
             {
                 continue;
             }
 
-            if (n++) {
-                *p++ = ',';
-            }
+            host = ngx_strlcasestrn(h[i].value.data,
+                                    h[i].value.data + h[i].value.len,
+                                    (u_char *) "://", 2);
+            host = host ? host + 3 : h[i].value.data;
+            len = h[i].value.data + h[i].value.len - host;
 
-            p = ngx_http_live_api_stream(p, last, st);
+            if (len != own->len
+                || ngx_strncasecmp(host, own->data, len) != 0)
+            {
+                return 1;
+            }
         }
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    return 0;
+}
 
-    p = ngx_cpymem(p, "]}\n", 3);
-    body.len = p - body.data;
 
-    if (ngx_http_live_cors(r) != NGX_OK
+static ngx_int_t
+ngx_http_live_api_bytes(ngx_http_request_t *r, u_char *body, size_t *len)
+{
+    size_t        size;
+    ngx_chain_t  *cl;
+
+    *len = 0;
+
+    if (r->request_body == NULL) {
+        return NGX_OK;
+    }
+
+    if (r->request_body->temp_file) {
+        return NGX_ERROR;
+    }
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        size = cl->buf->last - cl->buf->pos;
+
+        if (size > NGX_HTTP_LIVE_API_BODY - *len) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(body + *len, cl->buf->pos, size);
+        *len += size;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_live_api_not_allowed(ngx_http_request_t *r, const char *methods)
+{
+    ngx_str_t  allow;
+
+    allow.data = (u_char *) methods;
+    allow.len = ngx_strlen(methods);
+
+    if (ngx_http_live_header(r, "Allow", &allow) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_live_api_error(r, NGX_HTTP_NOT_ALLOWED,
+                                   "the method is not allowed here");
+}
+
+
+ngx_int_t
+ngx_http_live_api_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text)
+{
+    return ngx_http_live_api_send(r, status,
+                                  json_pack("{s:s}", "error", text));
+}
+
+
+ngx_int_t
+ngx_http_live_api_send(ngx_http_request_t *r, ngx_uint_t status,
+    json_t *json)
+{
+    size_t            size;
+    ngx_str_t         body;
+    static ngx_str_t  none = ngx_string("no-store");
+
+    if (json == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    size = json_dumpb(json, NULL, 0, JSON_COMPACT|JSON_REAL_PRECISION(9));
+
+    body.data = ngx_pnalloc(r->pool, size + 1);
+
+    if (body.data) {
+        body.len = json_dumpb(json, (char *) body.data, size,
+                              JSON_COMPACT|JSON_REAL_PRECISION(9));
+        body.data[body.len++] = '\n';
+    }
+
+    json_decref(json);
+
+    if (body.data == NULL
+        || ngx_http_live_cors(r) != NGX_OK
         || ngx_http_live_cache_control(r, &none) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -154,58 +427,50 @@ ngx_http_live_api_handler(ngx_http_request_t *r)
     r->headers_out.content_type = ngx_http_live_api_type;
     r->headers_out.content_type_len = ngx_http_live_api_type.len;
 
-    return ngx_http_live_send(r, &body);
+    return ngx_http_live_send_status(r, status, &body);
 }
 
 
-static u_char *
-ngx_http_live_api_stream(u_char *p, u_char *last, ngx_live_stream_sh_t *st)
+ngx_int_t
+ngx_http_live_api_nothing(ngx_http_request_t *r)
 {
-    uint64_t             ms, bits;
-    ngx_uint_t           i;
-    static const char   *states[] = { "free", "live", "away", "ended" };
+    ngx_str_t         none;
+    static ngx_str_t  store = ngx_string("no-store");
 
-    ms = (st->state == NGX_LIVE_STREAM_LIVE) ? ngx_live_now() - st->started
-                                             : 0;
+    if (ngx_http_live_cors(r) != NGX_OK
+        || ngx_http_live_cache_control(r, &store) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-    p = ngx_cpymem(p, "{\"application\":\"", 16);
-    p = (u_char *) ngx_escape_json(p, st->app, st->app_len);
+    ngx_str_null(&none);
 
-    /* the characters of a stream's name need no escaping */
+    r->header_only = 1;
 
-    p = ngx_slprintf(p, last, "\",\"name\":\"%*s\",\"state\":\"%s\","
-                     "\"duration\":%uL.%03uL",
-                     (size_t) st->name_len, st->name, states[st->state & 3],
-                     ms / 1000, ms % 1000);
+    return ngx_http_live_send_status(r, NGX_HTTP_NO_CONTENT, &none);
+}
 
-    bits = ms ? st->bytes_in * 8000 / ms : 0;
 
-    p = ngx_slprintf(p, last, ",\"bitrate\":%uL", bits);
+ngx_uint_t
+ngx_http_live_api_name(u_char *name, size_t len)
+{
+    size_t  i;
 
-    for (i = 0; i < st->ntracks; i++) {
-        if (!st->tracks[i].rung) {
-            p = ngx_http_live_api_track(p, last, &st->tracks[i]);
+    for (i = 0; i < len; i++) {
+
+        if ((name[i] >= 'a' && name[i] <= 'z')
+            || (name[i] >= 'A' && name[i] <= 'Z')
+            || (name[i] >= '0' && name[i] <= '9')
+            || name[i] == '_' || name[i] == '-'
+            || (name[i] == '.' && i))
+        {
+            continue;
         }
+
+        return 0;
     }
 
-    return ngx_slprintf(p, last, "}");
-}
-
-
-static u_char *
-ngx_http_live_api_track(u_char *p, u_char *last, ngx_live_track_sh_t *t)
-{
-    if (t->info.media == LIVE_MEDIA_AUDIO) {
-        return ngx_slprintf(p, last, ",\"audio\":{\"codec\":\"%s\","
-                            "\"sample_rate\":%uD,\"channels\":%uD}",
-                            t->info.codecs, t->info.sample_rate,
-                            t->info.channels);
-    }
-
-    return ngx_slprintf(p, last, ",\"video\":{\"codec\":\"%s\","
-                        "\"width\":%uD,\"height\":%uD,\"fps\":%.3f}",
-                        t->info.codecs, t->info.width, t->info.height,
-                        t->fps);
+    return len && len <= NGX_LIVE_MAX_NAME;
 }
 
 
@@ -221,9 +486,10 @@ ngx_http_live_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_live_api_loc_conf_t *alcf = conf;
 
-    ngx_str_t                         *value;
-    ngx_http_core_loc_conf_t          *clcf;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_str_t                  *value, url;
+    ngx_uint_t                  i;
+    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_complex_value_t  **field;
 
     if (alcf->application) {
         return "is duplicate";
@@ -231,24 +497,53 @@ ngx_http_live_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    alcf->application = ngx_palloc(cf->pool,
-                                   sizeof(ngx_http_complex_value_t));
+    alcf->application = ngx_http_live_api_value(cf, &value[1]);
     if (alcf->application == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+    for (i = 2; i < cf->args->nelts; i++) {
 
-    ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = alcf->application;
+        if (ngx_strcmp(value[i].data, "read") == 0) {
+            alcf->read_only = 1;
+            continue;
+        }
 
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-        return NGX_CONF_ERROR;
+        url = value[i];
+
+        if (ngx_strncmp(url.data, "publish=", 8) == 0) {
+            field = &alcf->publish;
+            url.data += 8;
+            url.len -= 8;
+
+        } else if (ngx_strncmp(url.data, "play=", 5) == 0) {
+            field = &alcf->play;
+            url.data += 5;
+            url.len -= 5;
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        *field = ngx_http_live_api_value(cf, &url);
+        if (*field == NULL) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_live_api_handler;
+
+    if (!clcf->noname && !clcf->named
+#if (NGX_PCRE)
+        && clcf->regex == NULL
+#endif
+       )
+    {
+        alcf->prefix = clcf->name;
+    }
 
     if (ngx_live_add_reference(cf, alcf->application->lengths ? NULL
                                                               : &value[1])
@@ -258,4 +553,25 @@ ngx_http_live_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_http_complex_value_t *
+ngx_http_live_api_value(ngx_conf_t *cf, ngx_str_t *text)
+{
+    ngx_http_complex_value_t          *value;
+    ngx_http_compile_complex_value_t   ccv;
+
+    value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (value == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = text;
+    ccv.complex_value = value;
+
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? value : NULL;
 }

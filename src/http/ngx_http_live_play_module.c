@@ -8,9 +8,12 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_live_play.h"
+#include "ngx_live_registry.h"
 
 
 static ngx_int_t ngx_http_live_play_handler(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_live_play_offers(ngx_live_stream_sh_t *st,
+    ngx_http_live_kind_e kind);
 static ngx_int_t ngx_http_live_play_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_live_play_add_variables(ngx_conf_t *cf);
@@ -155,7 +158,7 @@ ngx_http_live_play_handler(ngx_http_request_t *r)
                                    &uri->stream,
                                    uri->epoch.len ? &uri->epoch : NULL,
                                    &ctx->id);
-    if (ctx->st == NULL) {
+    if (ctx->st == NULL || !ngx_http_live_play_offers(ctx->st, uri->kind)) {
         return ngx_http_live_refuse(r, NGX_HTTP_NOT_FOUND,
                                     ngx_http_live_cache_error);
     }
@@ -163,6 +166,28 @@ ngx_http_live_play_handler(ngx_http_request_t *r)
     ngx_http_live_query(&r->args, &ctx->query);
 
     return ngx_http_live_answer(r, ctx);
+}
+
+
+/* Streams of the control API may be without HLS or DASH. */
+
+static ngx_uint_t
+ngx_http_live_play_offers(ngx_live_stream_sh_t *st, ngx_http_live_kind_e kind)
+{
+    switch (kind) {
+
+    case ngx_http_live_multivariant:
+    case ngx_http_live_media:
+    case ngx_http_live_ts_media:
+    case ngx_http_live_ts_segment:
+        return !(st->options & NGX_LIVE_NO_HLS);
+
+    case ngx_http_live_manifest:
+        return !(st->options & NGX_LIVE_NO_DASH);
+
+    default:
+        return 1;
+    }
 }
 
 

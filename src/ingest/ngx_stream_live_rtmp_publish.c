@@ -9,6 +9,7 @@
 static uint32_t ngx_stream_live_rtmp_client(ngx_stream_live_rtmp_ctx_t *ctx,
     const char *encoder);
 static void ngx_stream_live_rtmp_removed(ngx_stream_live_rtmp_ctx_t *ctx);
+static void ngx_stream_live_rtmp_ended(ngx_stream_live_rtmp_ctx_t *ctx);
 static ngx_uint_t ngx_stream_live_rtmp_name(const char *name);
 static void ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx,
     const char *code, const char *name, const char *reason);
@@ -125,6 +126,13 @@ ngx_stream_live_rtmp_claim(ngx_stream_live_rtmp_ctx_t *ctx)
                                     "\"max_publications\" allows");
         return;
 
+    case NGX_LIVE_PUBLISH_BANNED:
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.Denied",
+                                    (char *) ctx->name_buf,
+                                    "the stream was ended and is banned for "
+                                    "now");
+        return;
+
     case NGX_LIVE_PUBLISH_WAITS:
         ngx_log_error(NGX_LOG_INFO, c->log, 0,
                       "publishing begins, the stream has a publisher and "
@@ -186,6 +194,11 @@ ngx_stream_live_rtmp_lost(void *data)
         return;
     }
 
+    if (ngx_live_publish_ended(ctx->pub)) {
+        ngx_stream_live_rtmp_ended(ctx);
+        return;
+    }
+
     if (ctx->moves) {
         ctx->state = "moved";
         ngx_log_error(NGX_LOG_INFO, c->log, 0,
@@ -227,6 +240,26 @@ ngx_stream_live_rtmp_removed(ngx_stream_live_rtmp_ctx_t *ctx)
 
     live_rtmp_close(ctx->rtmp, "NetStream.Publish.Denied",
                     "the application was removed");
+
+    ngx_post_event(c->write, &ngx_posted_events);
+}
+
+
+static void
+ngx_stream_live_rtmp_ended(ngx_stream_live_rtmp_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->session->connection;
+
+    ngx_log_error(NGX_LOG_NOTICE, c->log, 0,
+                  "publishing ends: the stream was ended by the control API");
+
+    ctx->state = "ended";
+    ctx->closing = 1;
+
+    live_rtmp_close(ctx->rtmp, "NetStream.Unpublish.Success",
+                    "the stream was ended");
 
     ngx_post_event(c->write, &ngx_posted_events);
 }

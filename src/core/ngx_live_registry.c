@@ -1,0 +1,392 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <openssl/rand.h>
+#include "ngx_live_registry.h"
+
+
+/* about what a megabyte of the index has room for */
+#define NGX_LIVE_MAX_ENTRIES  100000
+
+
+static ngx_live_entry_sh_t **ngx_live_registry_at(ngx_live_zone_t *zone,
+    ngx_str_t *app, ngx_str_t *name);
+static ngx_live_entry_sh_t *ngx_live_registry_add(ngx_live_zone_t *zone,
+    ngx_str_t *app, ngx_str_t *name);
+static void ngx_live_registry_drop(ngx_live_zone_t *zone,
+    ngx_live_entry_sh_t **at);
+static ngx_uint_t ngx_live_registry_end(ngx_live_zone_t *zone, ngx_str_t *app,
+    ngx_str_t *name);
+static ngx_int_t ngx_live_registry_key(u_char *key);
+
+
+ngx_int_t
+ngx_live_registry_create(ngx_live_zone_t *zone, ngx_live_entry_sh_t *entry)
+{
+    ngx_int_t              rc;
+    ngx_str_t              app, name;
+    ngx_live_entry_sh_t   *e, *next;
+    ngx_live_stream_sh_t  *st;
+
+    if (ngx_live_registry_key(entry->key) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    app.data = entry->app;
+    app.len = entry->app_len;
+    name.data = entry->name;
+    name.len = entry->name_len;
+
+    entry->created = 1;
+    entry->since = ngx_live_now();
+    entry->heard = entry->since;
+    entry->banned = 0;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    e = *ngx_live_registry_at(zone, &app, &name);
+    st = ngx_live_stream_find_locked(zone, &app, &name, NULL);
+
+    if (e && e->banned > entry->since) {
+        rc = NGX_DECLINED;
+
+    } else if ((e && e->created)
+               || (st && st->state != NGX_LIVE_STREAM_ENDED))
+    {
+        rc = NGX_BUSY;
+
+    } else {
+        e = e ? e : ngx_live_registry_add(zone, &app, &name);
+        rc = NGX_ERROR;
+
+        if (e) {
+            next = e->next;
+            entry->hash = e->hash;
+
+            *e = *entry;
+            e->next = next;
+
+            rc = NGX_OK;
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+/* The pointer to the entry of that name, or to NULL at the end of its list. */
+
+static ngx_live_entry_sh_t **
+ngx_live_registry_at(ngx_live_zone_t *zone, ngx_str_t *app, ngx_str_t *name)
+{
+    uint32_t               hash;
+    ngx_live_entry_sh_t   *e, **at;
+
+    hash = ngx_live_stream_hash(app, name);
+
+    for (at = &zone->sh->entries[hash % NGX_LIVE_BUCKETS]; *at;
+         at = &(*at)->next)
+    {
+        e = *at;
+
+        if (e->hash == hash
+            && e->app_len == app->len
+            && e->name_len == name->len
+            && ngx_memcmp(e->app, app->data, app->len) == 0
+            && ngx_memcmp(e->name, name->data, name->len) == 0)
+        {
+            break;
+        }
+    }
+
+    return at;
+}
+
+
+/* Whoever dies in here has lost the memory of one entry. */
+
+static ngx_live_entry_sh_t *
+ngx_live_registry_add(ngx_live_zone_t *zone, ngx_str_t *app, ngx_str_t *name)
+{
+    ngx_live_entry_sh_t  *e, **bucket;
+
+    if (zone->sh->nentries >= NGX_LIVE_MAX_ENTRIES) {
+        return NULL;
+    }
+
+    e = ngx_slab_calloc_locked(zone->shpool, sizeof(ngx_live_entry_sh_t));
+    if (e == NULL) {
+        return NULL;
+    }
+
+    e->hash = ngx_live_stream_hash(app, name);
+    e->app_len = app->len;
+    e->name_len = name->len;
+    ngx_memcpy(e->app, app->data, app->len);
+    ngx_memcpy(e->name, name->data, name->len);
+
+    bucket = &zone->sh->entries[e->hash % NGX_LIVE_BUCKETS];
+    e->next = *bucket;
+
+    ngx_live_store(bucket, e);
+    zone->sh->nentries++;
+
+    return e;
+}
+
+
+static void
+ngx_live_registry_drop(ngx_live_zone_t *zone, ngx_live_entry_sh_t **at)
+{
+    ngx_live_entry_sh_t  *e;
+
+    e = *at;
+
+    ngx_live_store(at, e->next);
+    zone->sh->nentries--;
+
+    ngx_explicit_memzero(e->key, NGX_LIVE_KEY);
+    ngx_slab_free_locked(zone->shpool, e);
+}
+
+
+ngx_int_t
+ngx_live_registry_find(ngx_live_zone_t *zone, ngx_str_t *app,
+    ngx_str_t *name, ngx_live_entry_sh_t *entry)
+{
+    ngx_int_t             rc;
+    ngx_live_entry_sh_t  *e;
+
+    rc = NGX_DECLINED;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    e = *ngx_live_registry_at(zone, app, name);
+
+    if (e && e->created) {
+        *entry = *e;
+        rc = NGX_OK;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_live_registry_heard(ngx_live_zone_t *zone, ngx_str_t *app,
+    ngx_str_t *name, ngx_live_entry_sh_t *entry)
+{
+    ngx_int_t             rc;
+    ngx_live_entry_sh_t  *e;
+
+    rc = NGX_DECLINED;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    e = *ngx_live_registry_at(zone, app, name);
+
+    if (e && e->created) {
+        e->heard = ngx_live_now();
+        *entry = *e;
+        rc = NGX_OK;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_live_registry_rotate(ngx_live_zone_t *zone, ngx_str_t *app,
+    ngx_str_t *name, ngx_live_entry_sh_t *entry)
+{
+    u_char                key[NGX_LIVE_KEY];
+    ngx_int_t             rc;
+    ngx_live_entry_sh_t  *e;
+
+    if (ngx_live_registry_key(key) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_DECLINED;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    e = *ngx_live_registry_at(zone, app, name);
+
+    if (e && e->created) {
+        ngx_memcpy(e->key, key, NGX_LIVE_KEY);
+        *entry = *e;
+        rc = NGX_OK;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_live_registry_delete(ngx_live_zone_t *zone, ngx_str_t *app,
+    ngx_str_t *name, uint64_t banned)
+{
+    ngx_int_t             rc;
+    ngx_live_entry_sh_t  *e, **at;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    rc = ngx_live_registry_end(zone, app, name) ? NGX_OK : NGX_DECLINED;
+
+    at = ngx_live_registry_at(zone, app, name);
+    e = *at;
+
+    if (e && e->created) {
+        rc = NGX_OK;
+        e->created = 0;
+        ngx_explicit_memzero(e->key, NGX_LIVE_KEY);
+    }
+
+    if (e == NULL && banned) {
+        e = ngx_live_registry_add(zone, app, name);
+
+        if (e == NULL) {
+            rc = NGX_ERROR;
+        }
+    }
+
+    if (e) {
+        e->banned = ngx_max(e->banned, banned);
+
+        if (e->banned == 0) {
+            ngx_live_registry_drop(zone, at);
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+/* 1: there is a stream that had not ended. */
+
+static ngx_uint_t
+ngx_live_registry_end(ngx_live_zone_t *zone, ngx_str_t *app, ngx_str_t *name)
+{
+    ngx_live_stream_sh_t  *st;
+
+    st = ngx_live_stream_find_locked(zone, app, name, NULL);
+
+    if (st == NULL || st->state == NGX_LIVE_STREAM_ENDED) {
+        return 0;
+    }
+
+    ngx_live_store(&st->ends, st->publication);
+
+    /* its owner looks once a second */
+
+    if (st->state == NGX_LIVE_STREAM_AWAY) {
+        st->deadline = 0;
+    }
+
+    return 1;
+}
+
+
+ngx_int_t
+ngx_live_registry_admit_locked(ngx_live_zone_t *zone, ngx_str_t *app,
+    ngx_str_t *name, ngx_live_entry_sh_t **entry)
+{
+    *entry = *ngx_live_registry_at(zone, app, name);
+
+    if (*entry == NULL) {
+        return NGX_OK;
+    }
+
+    if ((*entry)->banned > ngx_live_now()) {
+        return NGX_DECLINED;
+    }
+
+    if (!(*entry)->created) {
+        *entry = NULL;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_live_registry_expire(ngx_live_zone_t *zone)
+{
+    uint64_t              now;
+    ngx_str_t             app, name;
+    ngx_uint_t            i, newest;
+    ngx_live_entry_sh_t  *e, **at;
+
+    if (zone->sh->nentries == 0) {
+        return;
+    }
+
+    now = ngx_live_now();
+    newest = (zone->cycle == ngx_live_load(&zone->sh->cycle));
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    for (i = 0; i < NGX_LIVE_BUCKETS; i++) {
+
+        for (at = &zone->sh->entries[i]; *at; /* void */ ) {
+            e = *at;
+
+            app.data = e->app;
+            app.len = e->app_len;
+            name.data = e->name;
+            name.len = e->name_len;
+
+            /* publications of an application that is no more end by that */
+
+            if (newest && ngx_live_application(&app) == NULL) {
+                ngx_live_registry_drop(zone, at);
+                continue;
+            }
+
+            if (e->created && e->stale && now >= e->heard + e->stale) {
+                ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                              "created stream \"%V/%V\" is deleted: no "
+                              "heartbeat for %uLs", &app, &name,
+                              e->stale / 1000);
+
+                (void) ngx_live_registry_end(zone, &app, &name);
+                e->created = 0;
+            }
+
+            if (!e->created && now >= e->banned) {
+                ngx_live_registry_drop(zone, at);
+
+            } else {
+                at = &e->next;
+            }
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+static ngx_int_t
+ngx_live_registry_key(u_char *key)
+{
+    u_char  bytes[NGX_LIVE_KEY / 2];
+
+    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_hex_dump(key, bytes, sizeof(bytes));
+
+    return NGX_OK;
+}
