@@ -88,7 +88,7 @@ for my $file (@files) {
     ok(length $r->{body}, "page: $file has something");
 }
 
-is($t->get('/streams')->{body}, qq({"streams":[]}\n), 'no stream yet');
+is($t->get('/streams')->{body}, qq({"streams":[],"total":0,"offset":0}\n), 'no stream yet');
 
 my $encoder = $t->ffmpeg_publish('live/demo', realtime => 0,
                                  clip => { seconds => 10, gop => 60 });
