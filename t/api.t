@@ -83,6 +83,7 @@ test_create();
 test_fields();
 test_methods();
 test_life();
+test_keys();
 test_qualities();
 test_options();
 test_stale();
@@ -281,9 +282,9 @@ sub test_methods {
 
 # From its creation to its end, with a real encoder.
 sub test_life {
-    create('cam', heartbeat => JSON::PP::true, stale => 100);
-
-    my $pid = $t->ffmpeg_publish('live/cam', clip => $tags, loop => -1);
+    my $key = create('cam', heartbeat => JSON::PP::true, stale => 100)
+                  ->{json}{key};
+    my $pid = $t->ffmpeg_publish("live/cam?key=$key", clip => $tags, loop => -1);
 
     ok($t->wait_for(sub { (show('cam')->{renditions}[0]{segments} // 0) >= 3 },
                     20, 'segments'), 'it is published');
@@ -304,6 +305,7 @@ sub test_life {
     is(ask('GET', '/streams?state=live', '/')->{json}{total}, 1, 'listed: live');
     is(ask('GET', '/streams?state=away', '/')->{json}{total}, 0, 'not away');
 
+    unlike($t->log(), qr/$key/, 'the log does not have its key');
     is(ask('DELETE', '/streams/cam', '/{id}')->{status}, 204, 'it is ended');
     ok($t->wait_for(sub { !$t->is_running($pid) }, 15, 'the encoder to stop'),
        'its encoder is told');
@@ -318,13 +320,51 @@ sub test_life {
 }
 
 
+# Who publishes what was created has its key.
+sub test_keys {
+    my $old = create('keyed')->{json}{key};
+    my %refused = ('keyed' => qr/was created with a key/,
+                   'keyed?key=' => qr/was created with a key/,
+                   'keyed?key=wrong' => qr/key is not valid/,
+                   "keyed?key=${old}0" => qr/key is not valid/);
+
+    for my $name (sort keys %refused) {
+        my $mark = length $t->log();
+        my $pid = $t->ffmpeg_publish("live/$name", clip => $tags);
+
+        ok($t->wait_for(sub { !$t->is_running($pid) }, 15, 'the encoder'),
+           "$name: refused");
+        like(substr($t->log(), $mark), qr/"keyed" refused: .*$refused{$name}/,
+             'the log says why');
+    }
+
+    is(state_of('keyed'), 'created', 'nothing was published');
+
+    my $new = ask('POST', '/streams/keyed/key', '/{id}/key')->{json}{key};
+    my $pid = $t->ffmpeg_publish("live/keyed?key=$old", clip => $tags);
+
+    ok($t->wait_for(sub { !$t->is_running($pid) }, 15, 'the encoder'),
+       'a key of before is refused');
+
+    $pid = $t->ffmpeg_publish("live/keyed?key=$new", clip => $tags, loop => -1);
+    ok($t->wait_for(sub { state_of('keyed') eq 'live' }, 15, 'it'),
+       'the new one is right');
+    unlike($t->log() . $t->get('/streams/keyed')->{body}
+           . $t->get('/streams')->{body}, qr/$old|$new/, 'keys are not shown');
+
+    $t->end($pid);
+    is(ask('DELETE', '/streams/keyed', '/{id}')->{status}, 204, 'deleted');
+}
+
+
 # A stream has the rungs that it was created with.
 sub test_qualities {
-    create('few', qualities => [qw/ source tiny /]);
-    create('one', qualities => [qw/ low /]);
-
-    my @pids = map { $t->ffmpeg_publish("live/$_", clip => $tags, loop => -1) }
-               qw/ few one all /;
+    my %key = (few => create('few', qualities => [qw/ source tiny /])
+                          ->{json}{key},
+               one => create('one', qualities => [qw/ low /])->{json}{key},
+               all => 'none');
+    my @pids = map { $t->ffmpeg_publish("live/$_?key=$key{$_}", clip => $tags,
+                                        loop => -1) } sort keys %key;
     my %expect = (few => [qw/ source tiny /], one => [qw/ low /],
                   all => [qw/ low source tiny /]);
 
@@ -352,17 +392,19 @@ sub test_qualities {
 
 
 sub test_options {
-    create('nohls', enable_hls => JSON::PP::false);
-    create('nodash', enable_dash => JSON::PP::false,
-           low_latency => JSON::PP::false);
+    my @keys = map { $_->{json}{key} }
+               create('nohls', enable_hls => JSON::PP::false),
+               create('nodash', enable_dash => JSON::PP::false,
+                      low_latency => JSON::PP::false);
 
     is_deeply([ sort keys %{ show('nohls')->{playback} } ],
               [qw/ dash thumbnail /], 'no URL of HLS');
     is_deeply([ sort keys %{ show('nodash')->{playback} } ],
               [qw/ hls thumbnail ts /], 'no URL of DASH');
 
+    # the key in the place of the name
     my @pids = map { $t->ffmpeg_publish("live/$_", clip => $tags, loop => -1) }
-               qw/ nohls nodash /;
+               @keys;
 
     ok($t->wait_for(sub {
            $t->get('/live/nohls/manifest.mpd')->{status} == 200
@@ -383,9 +425,10 @@ sub test_options {
 
 # Nobody cares for it any more.
 sub test_stale {
-    create('stale', heartbeat => JSON::PP::true, stale => 2);
-
-    my $pid = $t->ffmpeg_publish('live/stale', clip => $tags, loop => -1);
+    my $key = create('stale', heartbeat => JSON::PP::true, stale => 2)
+                  ->{json}{key};
+    my $pid = $t->ffmpeg_publish("live/stale?key=$key", clip => $tags,
+                                 loop => -1);
     my $end = time() + 4;
 
     $t->wait_for(sub { state_of('stale') eq 'live' }, 20, 'it is live');

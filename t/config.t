@@ -494,7 +494,7 @@ is($t->get('/live/off/source/playlist.m3u8?app=own')->{headers}
 is(playlist('own', 'audio')->{headers}{'x-nested'}, 'yes',
    'a nested location goes on serving with its own add_header');
 like($t->get('/streams?app=most')->{body},
-     qr/"application":"most","name":"s","stream_id":"s","state":"away"/, 'live_api lists it');
+     qr/"application":"most","name":"s","state":"away"/, 'live_api lists it');
 is($t->get('/streams?app=nosuch')->{body}, qq({"streams":[],"total":0,"offset":0}\n),
    'live_api of an unknown application by a variable: an empty list');
 is(playlist('nosuch')->{status}, 404,

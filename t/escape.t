@@ -157,7 +157,7 @@ sub test_strings {
                                                        . 'of it');
     }
 
-    is($shown[6][1], '{"streams":[{"application":"q\"<&","name":"x","stream_id":"x"'
+    is($shown[6][1], '{"streams":[{"application":"q\"<&","name":"x"'
                      . substr($shown[6][1], index($shown[6][1], ',"state"')),
        'an application\'s name is escaped as JSON wants it');
 

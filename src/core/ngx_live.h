@@ -62,12 +62,15 @@ typedef struct {
 
     u_char                 *file;           /* of the application block */
     ngx_uint_t              line;
+
+    void                  **confs;          /* of all modules of live{} */
 } ngx_live_app_conf_t;
 
 
 typedef struct {
     ngx_array_t             applications;   /* of ngx_live_app_conf_t * */
     ngx_array_t             references;     /* of ngx_live_reference_t */
+    ngx_array_t             checks;         /* of ngx_live_check_t */
     ngx_live_app_conf_t    *defaults;
     ngx_live_zone_t        *zone;
     void                  **app_conf;       /* of live{} while it is read */
@@ -84,6 +87,15 @@ typedef struct {
 } ngx_live_reference_t;
 
 
+/* What is called, with data, when all was read. */
+typedef ngx_int_t (*ngx_live_check_pt)(ngx_cycle_t *cycle, void *data);
+
+typedef struct {
+    ngx_live_check_pt       handler;
+    void                   *data;
+} ngx_live_check_t;
+
+
 typedef struct {
     void                 *(*create_app_conf)(ngx_conf_t *cf);
     char                 *(*merge_app_conf)(ngx_conf_t *cf, void *prev,
@@ -97,6 +109,11 @@ typedef struct {
  * reported, with file and line, after the whole configuration was read.
  */
 ngx_int_t ngx_live_add_reference(ngx_conf_t *cf, ngx_str_t *application);
+
+/* The handler is called when the whole configuration was read; it logs its
+ * errors. */
+ngx_int_t ngx_live_add_check(ngx_conf_t *cf, ngx_live_check_pt handler,
+    void *data);
 
 /* The application of the running configuration, NULL when there is none. */
 ngx_live_app_conf_t *ngx_live_application(ngx_str_t *name);

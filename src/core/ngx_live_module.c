@@ -77,6 +77,9 @@ ngx_live_create_conf(ngx_cycle_t *cycle)
         != NGX_OK
         || ngx_array_init(&lcf->references, cycle->pool, 4,
                           sizeof(ngx_live_reference_t))
+           != NGX_OK
+        || ngx_array_init(&lcf->checks, cycle->pool, 4,
+                          sizeof(ngx_live_check_t))
            != NGX_OK)
     {
         return NULL;
@@ -91,10 +94,20 @@ ngx_live_init_conf(ngx_cycle_t *cycle, void *conf)
 {
     ngx_live_conf_t *lcf = conf;
 
-    ngx_live_conf_t  *old;
+    ngx_uint_t         i;
+    ngx_live_conf_t   *old;
+    ngx_live_check_t  *check;
 
     if (ngx_live_check_references(cycle, lcf) != NGX_OK) {
         return NGX_CONF_ERROR;
+    }
+
+    check = lcf->checks.elts;
+
+    for (i = 0; i < lcf->checks.nelts; i++) {
+        if (check[i].handler(cycle, check[i].data) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     if (!lcf->block) {
@@ -347,6 +360,7 @@ ngx_live_application_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     acf->name = value[1];
     acf->file = cf->conf_file->file.name.data;
     acf->line = cf->conf_file->line;
+    acf->confs = ctx[0];
 
     app = ngx_array_push(&lcf->applications);
     if (app == NULL) {
@@ -415,6 +429,27 @@ ngx_live_add_reference(ngx_conf_t *cf, ngx_str_t *application)
     } else {
         ngx_str_null(&ref->application);
     }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_live_add_check(ngx_conf_t *cf, ngx_live_check_pt handler, void *data)
+{
+    ngx_live_conf_t   *lcf;
+    ngx_live_check_t  *check;
+
+    lcf = (ngx_live_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_live_module);
+
+    check = ngx_array_push(&lcf->checks);
+    if (check == NULL) {
+        return NGX_ERROR;
+    }
+
+    check->handler = handler;
+    check->data = data;
 
     return NGX_OK;
 }

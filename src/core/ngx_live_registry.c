@@ -1,6 +1,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include "ngx_live_registry.h"
 
@@ -168,6 +169,44 @@ ngx_live_registry_find(ngx_live_zone_t *zone, ngx_str_t *app,
     if (e && e->created) {
         *entry = *e;
         rc = NGX_OK;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_live_registry_keyed(ngx_live_zone_t *zone, ngx_str_t *app, u_char *key,
+    char *name)
+{
+    ngx_int_t             rc;
+    ngx_uint_t            i;
+    ngx_live_entry_sh_t  *e;
+
+    if (zone->sh->nentries == 0) {
+        return NGX_DECLINED;
+    }
+
+    rc = NGX_DECLINED;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    for (i = 0; rc != NGX_OK && i < NGX_LIVE_BUCKETS; i++) {
+        for (e = zone->sh->entries[i]; e; e = e->next) {
+
+            if (e->created
+                && e->app_len == app->len
+                && ngx_memcmp(e->app, app->data, app->len) == 0
+                && CRYPTO_memcmp(e->key, key, NGX_LIVE_KEY) == 0)
+            {
+                ngx_memcpy(name, e->name, e->name_len);
+                name[e->name_len] = '\0';
+                rc = NGX_OK;
+                break;
+            }
+        }
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);

@@ -59,6 +59,11 @@ ngx_int_t ngx_live_registry_create(ngx_live_zone_t *zone,
 ngx_int_t ngx_live_registry_find(ngx_live_zone_t *zone, ngx_str_t *app,
     ngx_str_t *name, ngx_live_entry_sh_t *entry);
 
+/* Copies the name, NUL-terminated, that has the key, NGX_LIVE_KEY characters;
+ * NGX_DECLINED: none has.  Looks at all of them. */
+ngx_int_t ngx_live_registry_keyed(ngx_live_zone_t *zone, ngx_str_t *app,
+    u_char *key, char *name);
+
 /* A heartbeat has come; the rest as above. */
 ngx_int_t ngx_live_registry_heard(ngx_live_zone_t *zone, ngx_str_t *app,
     ngx_str_t *name, ngx_live_entry_sh_t *entry);

@@ -351,11 +351,11 @@ ngx_http_live_api_stream(ngx_http_live_api_stream_t *s,
 
     ms = s->state == NGX_LIVE_STREAM_LIVE ? ngx_live_now() - s->started : 0;
 
-    json = json_pack("{s:s%,s:s%,s:s%,s:s,s:f,s:I}",
+    json = json_pack("{s:s%,s:s%,s:s,s:s%,s:f,s:I}",
                      "application", application->data, application->len,
                      "name", s->stream.data, s->stream.len,
-                     "stream_id", s->stream.data, s->stream.len,
                      "state", ngx_http_live_api_states[s->state & 3],
+                     "stream_id", s->stream.data, s->stream.len,
                      "duration", ms / 1000.0,
                      "bitrate", (json_int_t) (ms ? s->bytes * 8000 / ms : 0));
 

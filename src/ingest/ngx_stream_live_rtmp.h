@@ -96,6 +96,8 @@ typedef struct {
     unsigned                  lingering:1;
     unsigned                  pending:1;    /* publish is not answered yet */
     unsigned                  moves:1;      /* was asked to reconnect */
+    unsigned                  keyed:1;      /* variables were looked at ... */
+    unsigned                  renamed:1;    /* ... for another name */
 } ngx_stream_live_rtmp_ctx_t;
 
 

@@ -3,14 +3,15 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include "ngx_stream_live_rtmp.h"
+#include "ngx_stream_live_auth.h"
 
 
+static void ngx_stream_live_rtmp_publisher(ngx_stream_live_rtmp_ctx_t *ctx,
+    const live_rtmp_publish_t *p);
 static uint32_t ngx_stream_live_rtmp_client(ngx_stream_live_rtmp_ctx_t *ctx,
     const char *encoder);
 static void ngx_stream_live_rtmp_removed(ngx_stream_live_rtmp_ctx_t *ctx);
 static void ngx_stream_live_rtmp_ended(ngx_stream_live_rtmp_ctx_t *ctx);
-static ngx_uint_t ngx_stream_live_rtmp_name(const char *name);
 static void ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx,
     const char *code, const char *name, const char *reason);
 
@@ -20,9 +21,11 @@ ngx_stream_live_rtmp_publish(void *data, const live_rtmp_publish_t *p)
 {
     ngx_stream_live_rtmp_ctx_t *ctx = data;
 
-    ngx_str_t              app;
-    ngx_live_app_conf_t   *acf;
-    ngx_live_publisher_t  *publisher;
+    ngx_str_t             app;
+    const char           *name, *reason;
+    ngx_live_app_conf_t  *acf;
+
+    ctx->app = NULL;
 
     app.data = (u_char *) p->app;
     app.len = ngx_strlen(p->app);
@@ -30,27 +33,66 @@ ngx_stream_live_rtmp_publish(void *data, const live_rtmp_publish_t *p)
     acf = ngx_live_application(&app);
 
     if (acf == NULL) {
-        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName",
-                                    p->name, "unknown application");
+        name = ngx_stream_live_auth_named() ? NULL : p->name;
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName", name,
+                                    "unknown application");
         return LIVE_OK;
     }
 
-    if (!ngx_stream_live_rtmp_name(p->name)) {
-        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName", p->name,
+    name = ngx_stream_live_auth_name(ngx_stream_live_auth_conf(acf), p->name,
+                                     ctx->session->connection->log);
+
+    if (name == p->name) {
+        name = ngx_stream_live_created_name(acf, name);
+    }
+
+    if (!live_key_is_name(name, ngx_strlen(name))) {
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.BadName", NULL,
                                     "a stream name has 1 to 128 of A-Z a-z "
                                     "0-9 . _ - and does not begin with a dot");
         return LIVE_OK;
     }
 
+    ctx->renamed |= ctx->keyed && ngx_strcmp(ctx->name_buf, name) != 0;
+
     ctx->app = acf;
     ctx->conf.max_message = acf->max_message;
     ctx->name.data = ctx->name_buf;
-    ctx->name.len = ngx_strlen(p->name);
-    ngx_memcpy(ctx->name_buf, p->name, ctx->name.len + 1);
+    ctx->name.len = ngx_strlen(name);
+    ngx_memcpy(ctx->name_buf, name, ctx->name.len + 1);
+
+    reason = ngx_stream_live_auth(ctx, p, name != p->name);
+
+    if (reason) {
+
+        /* what is a key is not named, now or when the session ends */
+
+        if (name == p->name && ngx_stream_live_auth_secret(ctx, name)) {
+            ctx->name.len = 0;
+            name = NULL;
+        }
+
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.Denied", name,
+                                    reason);
+        return LIVE_OK;
+    }
+
+    ngx_stream_live_rtmp_publisher(ctx, p);
+    ngx_stream_live_rtmp_claim(ctx);
+
+    return LIVE_OK;
+}
+
+
+static void
+ngx_stream_live_rtmp_publisher(ngx_stream_live_rtmp_ctx_t *ctx,
+    const live_rtmp_publish_t *p)
+{
+    ngx_live_publisher_t  *publisher;
 
     publisher = &ctx->publisher;
 
-    publisher->app = acf;
+    publisher->app = ctx->app;
     publisher->name = ctx->name;
     publisher->sockaddr = ctx->session->connection->sockaddr;
     publisher->log = ctx->session->connection->log;
@@ -58,10 +100,6 @@ ngx_stream_live_rtmp_publish(void *data, const live_rtmp_publish_t *p)
     publisher->data = ctx;
     publisher->client = ngx_stream_live_rtmp_client(ctx, p->flash_ver);
     publisher->asked = 0;
-
-    ngx_stream_live_rtmp_claim(ctx);
-
-    return LIVE_OK;
 }
 
 
@@ -265,34 +303,13 @@ ngx_stream_live_rtmp_ended(ngx_stream_live_rtmp_ctx_t *ctx)
 }
 
 
-static ngx_uint_t
-ngx_stream_live_rtmp_name(const char *name)
-{
-    const char  *p;
-
-    for (p = name; *p; p++) {
-
-        if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
-            || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-'
-            || (*p == '.' && p != name))
-        {
-            continue;
-        }
-
-        return 0;
-    }
-
-    return p != name && p - name <= NGX_LIVE_MAX_NAME;
-}
-
-
 static void
 ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx, const char *code,
     const char *name, const char *reason)
 {
     /* names come from the peer: no byte of theirs goes to the log as it is */
 
-    if (ngx_stream_live_rtmp_name(name)) {
+    if (name && live_key_is_name(name, ngx_strlen(name))) {
         ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
                       "publishing \"%s\" refused: %s", name, reason);
 
