@@ -44,6 +44,7 @@ typedef struct {
     ngx_uint_t              publish_conflict;   /* NGX_LIVE_CONFLICT_* */
     ngx_flag_t              backup;
     size_t                  max_message;
+    ngx_str_t               slate;          /* a file; empty: none */
 
     ngx_array_t            *renditions;     /* of live_rung_t, or NULL */
     ngx_uint_t              copy;           /* "source copy", or no rungs */

@@ -68,6 +68,7 @@ ngx_live_publish_open(ngx_live_publisher_t *p,
     pub->log = p->log;
     pub->lost = p->lost;
     pub->data = p->data;
+    pub->builtin = p->slate;
     pub->started = ngx_live_now();
 
     if (p->asked == 0) {
@@ -134,9 +135,20 @@ ngx_live_claim(ngx_live_publication_t *pub, ngx_uint_t full)
 
     st = ngx_live_stream_find_locked(zone, &pub->app->name, &pub->name, NULL);
 
-    if (st && st->state == NGX_LIVE_STREAM_LIVE
-        && !st->closing
-        && ngx_live_worker_alive(st->owner))
+    if (pub->builtin) {
+
+        /* it asks for its own worker's, and gives way to everybody */
+
+        if (st == NULL || st->state != NGX_LIVE_STREAM_AWAY
+            || st->owner != ngx_pid)
+        {
+            rc = NGX_LIVE_PUBLISH_BUSY;
+        }
+
+    } else if (st && st->state == NGX_LIVE_STREAM_LIVE
+               && !st->closing
+               && !st->slate
+               && ngx_live_worker_alive(st->owner))
     {
         rc = ngx_live_claim_judge(pub, st, now);
     }
@@ -146,6 +158,7 @@ ngx_live_claim(ngx_live_publication_t *pub, ngx_uint_t full)
     }
 
     if (rc == NGX_LIVE_PUBLISH_OK
+        && !pub->builtin
         && ngx_live_limit_publications_locked(zone, pub->app, st,
                                               &pub->address)
            != NGX_OK)
@@ -299,6 +312,7 @@ ngx_live_claim_take(ngx_live_publication_t *pub, ngx_live_stream_sh_t *st,
     st->expect = 0;
     st->dirty = 0;
     st->closing = 0;
+    st->slate = pub->builtin;
     st->transcoded = 0;
     st->options = pub->options;
     st->ends = 0;
@@ -337,6 +351,10 @@ ngx_live_claim_attach(ngx_live_publication_t *pub)
     ngx_live_track_sh_t  *t;
 
     zone = pub->zone;
+
+    if (!pub->builtin) {
+        ngx_live_slate_back(pub);
+    }
 
     pub->waits = 0;
     pub->discontinuity = 1;

@@ -7,6 +7,7 @@
 #include "ngx_live_zone.h"
 #include "ngx_live_core_rung.h"
 #include "ngx_live_core_limit.h"
+#include "ngx_live_slate.h"
 
 
 #define NGX_LIVE_MAX_THREADS  16            /* of a decoder */
@@ -144,6 +145,13 @@ static ngx_command_t  ngx_live_core_commands[] = {
       offsetof(ngx_live_app_conf_t, max_message),
       &ngx_live_core_max_message_post },
 
+    { ngx_string("slate"),
+      NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE1,
+      ngx_live_slate_file,
+      0,
+      offsetof(ngx_live_app_conf_t, slate),
+      NULL },
+
     { ngx_string("rendition"),
       NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_1MORE,
       ngx_live_core_rendition,
@@ -240,6 +248,7 @@ ngx_live_core_create_app_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     acf->name = { 0, NULL };
+     *     acf->slate = { 0, NULL };
      *     acf->copy = 0;
      *     acf->file = NULL;
      *     acf->line = 0;
@@ -299,6 +308,8 @@ ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
                               prev->transcode_threads, 1);
 
     ngx_live_core_limit_merge(conf, prev);
+
+    ngx_live_slate_merge(&conf->slate, &prev->slate);
 
     conf->copy = ngx_live_core_copy(conf->renditions);
 

@@ -375,7 +375,7 @@ static ngx_int_t
 ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
     int64_t us, int64_t dts)
 {
-    ngx_uint_t             i;
+    ngx_uint_t             i, again;
     ngx_live_writer_t     *w;
     ngx_live_boundary_t    b;
     ngx_live_stream_sh_t  *st;
@@ -413,6 +413,7 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
     ngx_live_state_save(pub->zone, st);
 
     pub->length_us = (pub->cut && !b.flags) ? us - pub->begin_us : 0;
+    again = pub->cut;
 
     pub->discontinuity = 0;
     pub->begin_us = us;
@@ -435,6 +436,10 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
 
     if (pub->tap) {
         ngx_live_tap->boundary(pub->tap, &b);
+    }
+
+    if (pub->app->slate.len && !pub->builtin && again) {
+        ngx_live_slate_prepare(pub);
     }
 
     return NGX_OK;

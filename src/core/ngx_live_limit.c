@@ -70,6 +70,7 @@ ngx_live_limit_publications_locked(ngx_live_zone_t *zone,
             if (other == st
                 || other->state != NGX_LIVE_STREAM_LIVE
                 || other->closing
+                || other->slate
                 || other->app_len != app->name.len
                 || ngx_memcmp(other->app, app->name.data, app->name.len) != 0)
             {

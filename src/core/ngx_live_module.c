@@ -11,6 +11,7 @@
 #include "ngx_live_upkeep.h"
 #include "ngx_live_notify.h"
 #include "ngx_live_make.h"
+#include "ngx_live_slate.h"
 
 
 static void *ngx_live_create_conf(ngx_cycle_t *cycle);
@@ -548,6 +549,7 @@ ngx_live_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_live_make_init_process();
+    ngx_live_slate_init_process();
 
     return ngx_live_upkeep_init(lcf->zone, cycle);
 }
@@ -563,6 +565,7 @@ ngx_live_exit_process(ngx_cycle_t *cycle)
     if (lcf->block && (ngx_process == NGX_PROCESS_WORKER
                        || ngx_process == NGX_PROCESS_SINGLE))
     {
+        ngx_live_slate_exit_process();
         ngx_live_make_exit_process();
         ngx_live_notify_exit_process(lcf->zone);
         ngx_live_zone_exit_process(lcf->zone);

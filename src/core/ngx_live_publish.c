@@ -562,7 +562,7 @@ ngx_live_publish_key(ngx_live_publication_t *pub, ngx_live_frame_t *frame,
 static void
 ngx_live_publish_start(ngx_live_publication_t *pub)
 {
-    int64_t                 at, end;
+    int64_t                 at, end, last;
     ngx_uint_t              i;
     ngx_live_track_sh_t    *t;
     ngx_live_segment_sh_t  *seg;
@@ -572,6 +572,7 @@ ngx_live_publish_start(ngx_live_publication_t *pub)
     }
 
     at = ngx_live_publish_now(pub);
+    last = 0;
 
     for (i = 0; i < pub->st->ntracks; i++) {
         t = &pub->st->tracks[i];
@@ -583,8 +584,16 @@ ngx_live_publish_start(ngx_live_publication_t *pub)
         seg = ngx_live_slot(&t->segments, ngx_live_segment_sh_t,
                             t->segments.head - 1);
         end = live_ticks_to_us(seg->start + seg->duration, seg->timescale);
-        at = ngx_max(at, end);
+        last = ngx_max(last, end);
     }
+
+    /* a slate joins what it follows, as late as that was */
+
+    if (!pub->builtin || at - last > NGX_LIVE_CUT_WAIT) {
+        last = ngx_max(at, last);
+    }
+
+    at = last;
 
     live_clock_start(&pub->clock, at);
 }
@@ -827,18 +836,46 @@ ngx_live_publish_finish(ngx_live_publication_t *pub)
 
     ngx_live_crash_point("finish");
 
-    st->deadline = ngx_live_publish_ended(pub) ? 0
-                                               : ngx_live_now() + st->resume;
+    if (ngx_live_publish_ended(pub)) {
+        st->deadline = 0;
+
+    } else if (!pub->builtin) {
+        st->deadline = ngx_live_now() + st->resume;
+    }
+
     st->publication++;
 
     ngx_live_store(&st->state, NGX_LIVE_STREAM_AWAY);
 
-    /* who waits for more is told that nothing comes */
-    ngx_live_render_now(pub->zone, st, NGX_LIVE_RENDER_ALL);
-
     /* its writers have trimmed their logs */
     pub->writers[0].sh = NULL;
     pub->writers[1].sh = NULL;
+
+    if (!pub->builtin) {
+        ngx_live_slate_away(pub);
+    }
+
+    /* who waits for more is told that nothing comes, unless a slate does */
+    ngx_live_render_now(pub->zone, st, NGX_LIVE_RENDER_ALL);
+}
+
+
+void
+ngx_live_publish_yield(ngx_live_publication_t *pub,
+    ngx_live_publication_t *to)
+{
+    uint64_t  number;
+
+    number = pub->number;
+    pub->number = to->number;
+
+    (void) ngx_live_publish_stop(pub);
+
+    pub->number = number;
+    pub->writers[0].sh = NULL;
+    pub->writers[1].sh = NULL;
+
+    ngx_live_publish_close(pub);
 }
 
 
@@ -853,6 +890,8 @@ ngx_live_publish_free(ngx_live_publication_t *pub)
     ngx_uint_t  i;
 
     ngx_queue_remove(&pub->queue);
+
+    ngx_live_slate_release(pub->slate);
 
     if (pub->tap) {
         ngx_live_tap->close(pub->tap, 0);

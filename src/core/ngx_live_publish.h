@@ -45,6 +45,7 @@ typedef struct {
     void                   *data;
     uint32_t                client;     /* a hash: whose connection it is */
     uint64_t                asked;      /* Unix ms; 0 when it asks first */
+    unsigned                slate:1;    /* it stands in for one that is away */
 } ngx_live_publisher_t;
 
 
@@ -116,6 +117,13 @@ ngx_live_publish_e ngx_live_publish_open(ngx_live_publisher_t *p,
  * within "resume".  Neither log nor data are used any more.
  */
 void ngx_live_publish_close(ngx_live_publication_t *pub);
+
+/*
+ * The same for one of this worker whose stream another one has taken that has
+ * not begun with it yet: what is complete is published even so.
+ */
+void ngx_live_publish_yield(ngx_live_publication_t *pub,
+    ngx_live_publication_t *to);
 
 /* A codec record; one that differs from the one in use takes effect at the
  * next key frame, with a discontinuity (RTMP-74, RTMP-75). */

@@ -271,8 +271,13 @@ ngx_live_upkeep_lost(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     mine = (st->owner == ngx_pid && st->state == NGX_LIVE_STREAM_LIVE);
 
     if (mine) {
-        st->deadline = st->ends == st->publication
-                       ? 0 : ngx_live_now() + st->resume;
+        if (st->ends == st->publication) {
+            st->deadline = 0;
+
+        } else if (!st->slate) {
+            st->deadline = ngx_live_now() + st->resume;
+        }
+
         st->publication++;
 
         ngx_live_publish_align(zone, st);

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include "ngx_live_publish.h"
 #include "ngx_live_limit.h"
+#include "ngx_live_slate.h"
 #include "live_clock.h"
 #include "live_drift.h"
 #include "live_m3u8.h"
@@ -125,6 +126,7 @@ struct ngx_live_publication_s {
     ngx_live_writer_t        writers[2];    /* by live_media_e */
     ngx_live_limit_t         limit;
     ngx_live_address_t       address;   /* of the publisher */
+    ngx_live_slate_t        *slate;     /* for when it is gone, or NULL */
 
     unsigned                 copy:1;        /* playlists name the source */
     unsigned                 timed:1;       /* the clock was started */
@@ -139,6 +141,7 @@ struct ngx_live_publication_s {
     unsigned                 refused:1;     /* it waits for nothing */
     unsigned                 settled:1;     /* all settings apply */
     unsigned                 closing:1;     /* the tap still has something */
+    unsigned                 builtin:1;     /* it is a slate */
 };
 
 

@@ -318,6 +318,7 @@ struct ngx_live_stream_sh_s {
     uint64_t                mpd_published;  /* Unix ms, of its version */
     uint64_t                mpd_closing;    /* Unix ms; ended, not static */
     uint32_t                mpd_tracks;     /* bits of those that it lists */
+    uint32_t                slate;          /* is its publisher, while LIVE */
 
     ngx_live_period_sh_t    periods[NGX_LIVE_MAX_PERIODS];
     uint64_t                nperiods;       /* ever, the last is open */
@@ -371,6 +372,7 @@ typedef struct {
     uint64_t                next_range;
     uint32_t                cycle;          /* counts configurations */
     uint32_t                abandoned;      /* the last one has no live{} */
+    uint32_t                quit;           /* the one whose workers end */
     ngx_live_stream_sh_t   *free;
     ngx_live_stream_sh_t   *moving;         /* from one list to another */
 

@@ -35,6 +35,7 @@ typedef struct {
     ngx_uint_t          created;
     ngx_uint_t          published;  /* there is a stream */
     uint32_t            state;      /* ngx_live_state_e */
+    uint32_t            slate;      /* the publisher is away, it is played */
     uint64_t            started;
     uint64_t            bytes;
     uint32_t            options;
@@ -87,6 +88,7 @@ static ngx_http_live_api_stream_t *ngx_http_live_api_next(
     ngx_http_live_api_list_t *list, ngx_int_t state);
 static void ngx_http_live_api_copy(ngx_http_live_api_stream_t *s,
     ngx_live_stream_sh_t *st);
+static uint32_t ngx_http_live_api_state(ngx_live_stream_sh_t *st);
 static void ngx_http_live_api_copy_track(ngx_http_live_api_track_t *to,
     ngx_live_track_sh_t *t);
 static json_t *ngx_http_live_api_stream(ngx_http_live_api_stream_t *s,
@@ -244,7 +246,7 @@ ngx_http_live_api_bucket(ngx_live_zone_t *zone, ngx_uint_t i,
             continue;
         }
 
-        s = ngx_http_live_api_next(list, st->state);
+        s = ngx_http_live_api_next(list, ngx_http_live_api_state(st));
 
         if (s) {
             ngx_http_live_api_copy(s, st);
@@ -306,7 +308,8 @@ ngx_http_live_api_copy(ngx_http_live_api_stream_t *s,
     ngx_memcpy(s->name, st->name, st->name_len);
 
     s->published = 1;
-    s->state = st->state;
+    s->state = ngx_http_live_api_state(st);
+    s->slate = (s->state != st->state);
     s->started = st->started;
     s->bytes = st->bytes_in;
     s->options = st->options;
@@ -319,6 +322,16 @@ ngx_http_live_api_copy(ngx_http_live_api_stream_t *s,
             ngx_http_live_api_copy_track(&s->source[t->info.media], t);
         }
     }
+}
+
+
+/* A slate does not make it live. */
+
+static uint32_t
+ngx_http_live_api_state(ngx_live_stream_sh_t *st)
+{
+    return st->state == NGX_LIVE_STREAM_LIVE && st->slate
+           ? NGX_LIVE_STREAM_AWAY : st->state;
 }
 
 
@@ -358,6 +371,10 @@ ngx_http_live_api_stream(ngx_http_live_api_stream_t *s,
                      "stream_id", s->stream.data, s->stream.len,
                      "duration", ms / 1000.0,
                      "bitrate", (json_int_t) (ms ? s->bytes * 8000 / ms : 0));
+
+    if (s->slate) {
+        (void) json_object_set_new(json, "slate", json_true());
+    }
 
     if (s->has[LIVE_MEDIA_VIDEO]) {
         (void) json_object_set_new(json, "video",

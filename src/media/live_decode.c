@@ -2,7 +2,6 @@
 #include "live_av.h"
 #include "live_codec.h"
 
-#include <libavutil/display.h>
 #include <libavutil/mem.h>
 #include <math.h>
 #include <stdlib.h>
@@ -55,7 +54,6 @@ static void live_decoder_drain(live_decoder_t *d, live_frame_pt emit,
     void *ctx);
 static void live_decoder_look(live_decoder_t *d, const AVFrame *frame);
 static double live_decoder_fps(const live_decoder_t *d);
-static int live_decoder_rotation(const AVFrame *frame);
 
 
 live_decoder_t *
@@ -331,7 +329,7 @@ live_decoder_look(live_decoder_t *d, const AVFrame *frame)
         s->sar_den = (uint32_t) frame->sample_aspect_ratio.den;
     }
 
-    s->rotation = live_decoder_rotation(frame);
+    s->rotation = live_frame_rotation(frame);
     s->primaries = (uint8_t) frame->color_primaries;
     s->transfer = (uint8_t) frame->color_trc;
     s->matrix = (uint8_t) frame->colorspace;
@@ -374,29 +372,6 @@ live_decoder_fps(const live_decoder_t *d)
     }
 
     return seen;
-}
-
-
-/* Degrees clockwise, in quarters. */
-static int
-live_decoder_rotation(const AVFrame *frame)
-{
-    double                  degrees;
-    const AVFrameSideData  *side;
-
-    side = av_frame_get_side_data(frame, AV_FRAME_DATA_DISPLAYMATRIX);
-
-    if (side == NULL || side->size < 9 * sizeof(int32_t)) {
-        return 0;
-    }
-
-    degrees = av_display_rotation_get((const int32_t *) side->data);
-
-    if (isnan(degrees)) {
-        return 0;
-    }
-
-    return (((int) lround(-degrees / 90) * 90) % 360 + 360) % 360;
 }
 
 

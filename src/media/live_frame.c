@@ -1,6 +1,8 @@
 #include "live_transcode.h"
 
+#include <libavutil/display.h>
 #include <libavutil/frame.h>
+#include <math.h>
 #include <stdlib.h>
 
 
@@ -44,6 +46,28 @@ live_frame_bytes(const live_frame_t *frame)
     }
 
     return n;
+}
+
+
+int
+live_frame_rotation(const live_frame_t *frame)
+{
+    double                  degrees;
+    const AVFrameSideData  *side;
+
+    side = av_frame_get_side_data(frame, AV_FRAME_DATA_DISPLAYMATRIX);
+
+    if (side == NULL || side->size < 9 * sizeof(int32_t)) {
+        return 0;
+    }
+
+    degrees = av_display_rotation_get((const int32_t *) side->data);
+
+    if (isnan(degrees)) {
+        return 0;
+    }
+
+    return (((int) lround(-degrees / 90) * 90) % 360 + 360) % 360;
 }
 
 

@@ -62,6 +62,9 @@ int live_frame_key(const live_frame_t *frame);
 /* Bytes of its buffers, which its references share. */
 size_t live_frame_bytes(const live_frame_t *frame);
 
+/* How it is to be turned to be upright: degrees clockwise, in quarters. */
+int live_frame_rotation(const live_frame_t *frame);
+
 /* A segment begins with it.  To be set before references are made. */
 void live_frame_mark(live_frame_t *frame);
 int live_frame_marked(const live_frame_t *frame);
