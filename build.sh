@@ -38,8 +38,8 @@ TEST_PACKAGES=(
     # caches in front
     varnish trafficserver
 
-    # answers of live_api against docs/openapi.json
-    libjson-validator-perl
+    # what reads metrics, the status as XML, and answers of live_api
+    prometheus libxml2-utils libjson-validator-perl
 )
 
 DEBIAN_HEADERS=/usr/share/nginx/src

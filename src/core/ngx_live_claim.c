@@ -33,6 +33,8 @@
 #define NGX_LIVE_CLAIM_VIDEO     1000
 
 
+static void ngx_live_claim_peer(ngx_live_publication_t *pub,
+    ngx_live_publisher_t *p);
 static ngx_live_publish_e ngx_live_claim(ngx_live_publication_t *pub,
     ngx_uint_t full);
 static ngx_live_publish_e ngx_live_claim_judge(ngx_live_publication_t *pub,
@@ -64,6 +66,8 @@ ngx_live_publish_open(ngx_live_publisher_t *p,
     pub->name = p->name;
     pub->client = p->client;
     ngx_live_address(p->sockaddr, &pub->address);
+    pub->socket = p->socket;
+    ngx_live_claim_peer(pub, p);
     pub->limit.msec = ngx_current_msec;
     pub->log = p->log;
     pub->lost = p->lost;
@@ -99,6 +103,22 @@ ngx_live_publish_open(ngx_live_publisher_t *p,
     *result = pub;
 
     return rc;
+}
+
+
+/* Its address as a text, for those who look at statistics. */
+
+static void
+ngx_live_claim_peer(ngx_live_publication_t *pub, ngx_live_publisher_t *p)
+{
+    size_t  len;
+    u_char  text[NGX_SOCKADDR_STRLEN];
+
+    len = ngx_sock_ntop(p->sockaddr, p->socklen, text, sizeof(text), 0);
+    len = ngx_min(len, sizeof(pub->peer) - 1);
+
+    ngx_memcpy(pub->peer, text, len);
+    pub->peer[len] = '\0';
 }
 
 
@@ -318,6 +338,12 @@ ngx_live_claim_take(ngx_live_publication_t *pub, ngx_live_stream_sh_t *st,
     st->ends = 0;
     st->cycle = 0;
     st->removed = 0;
+    st->stat.publications++;
+    st->stat.rtt = 0;
+    st->stat.rtt_var = 0;
+    ngx_memcpy(st->stat.peer, pub->peer, sizeof(st->stat.peer));
+    (void) __atomic_add_fetch(&pub->zone->sh->stat.publications, 1,
+                              __ATOMIC_RELAXED);
     st->address_len = pub->address.len;
     ngx_memcpy(st->address, pub->address.data, pub->address.len);
 

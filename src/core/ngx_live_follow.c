@@ -444,4 +444,5 @@ ngx_live_follow_free(ngx_live_writer_t *w, ngx_uint_t owned)
     ngx_free(w->next_config);
     ngx_free(w->stage);
     free(w->samples);
+    free(w->arrived);
 }

@@ -12,6 +12,7 @@
 #include "ngx_live_notify.h"
 #include "ngx_live_make.h"
 #include "ngx_live_slate.h"
+#include "ngx_live_stat.h"
 
 
 static void *ngx_live_create_conf(ngx_cycle_t *cycle);
@@ -567,6 +568,7 @@ ngx_live_exit_process(ngx_cycle_t *cycle)
     {
         ngx_live_slate_exit_process();
         ngx_live_make_exit_process();
+        ngx_live_stat_flush(lcf->zone);
         ngx_live_notify_exit_process(lcf->zone);
         ngx_live_zone_exit_process(lcf->zone);
     }

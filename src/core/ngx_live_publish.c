@@ -5,6 +5,7 @@
 #include <ngx_core.h>
 #include "ngx_live_claim.h"
 #include "ngx_live_render.h"
+#include "ngx_live_stat.h"
 #include "ngx_live_upkeep.h"
 #include "ngx_live_crash.h"
 #include "live_cmaf.h"
@@ -454,6 +455,7 @@ ngx_live_publish_begin(ngx_live_publication_t *pub, ngx_live_frame_t *frame)
     }
 
     if (ngx_live_publish_time(pub, frame, &us) != NGX_OK || us < 0) {
+        pub->st->stat.dropped[frame->media]++;
         return NGX_DECLINED;
     }
 
@@ -463,6 +465,10 @@ ngx_live_publish_begin(ngx_live_publication_t *pub, ngx_live_frame_t *frame)
     }
 
     rc = ngx_live_cut_frame(pub, w, us, frame);
+
+    if (rc == NGX_DECLINED) {
+        pub->st->stat.dropped[frame->media]++;
+    }
 
     if (rc == NGX_OK && pub->tap) {
         ngx_live_tap->begin(pub->tap, frame->media, frame->size);
@@ -648,6 +654,8 @@ ngx_live_publish_end(ngx_live_publication_t *pub, live_media_e media,
         ngx_live_tap->sample(pub->tap, media, NULL);
     }
 
+    pub->st->stat.dropped[media]++;
+
     if (!pub->dropped) {
         pub->dropped = 1;
         ngx_log_error(NGX_LOG_WARN, pub->log, 0,
@@ -684,6 +692,7 @@ ngx_live_publish_flush(ngx_live_publication_t *pub, size_t bytes)
 
     pub->st->heard = ngx_live_now();
     pub->st->bytes_in += bytes;
+    pub->st->stat.received += bytes;
 
     /* what is staged is written with its part */
 
@@ -753,6 +762,7 @@ ngx_live_publish_close(ngx_live_publication_t *pub)
 
     end = ngx_live_publish_stop(pub);
 
+    pub->socket = 0;
     pub->log = ngx_cycle->log;
     pub->lost = NULL;
 
@@ -907,6 +917,7 @@ ngx_live_publish_free(ngx_live_publication_t *pub)
         ngx_free(pub->writers[i].next_config);
         ngx_free(pub->writers[i].stage);
         free(pub->writers[i].samples);
+        free(pub->writers[i].arrived);
     }
 
     ngx_free(pub);
@@ -952,6 +963,8 @@ ngx_live_publish_check(void)
         pub = ngx_queue_data(q, ngx_live_publication_t, queue);
 
         if (ngx_live_publish_owns(pub)) {
+
+            ngx_live_stat_publisher(pub);
 
             if (!pub->closing && (ngx_live_publish_removed(pub)
                                   || ngx_live_publish_ended(pub)))

@@ -40,6 +40,8 @@ typedef struct {
     ngx_live_app_conf_t    *app;
     ngx_str_t               name;
     struct sockaddr        *sockaddr;   /* of the publisher */
+    socklen_t               socklen;
+    ngx_socket_t            socket;     /* TCP, for its round trip; 0: none */
     ngx_log_t              *log;
     void                  (*lost)(void *data);
     void                   *data;

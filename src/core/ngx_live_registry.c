@@ -290,19 +290,21 @@ ngx_live_registry_delete(ngx_live_zone_t *zone, ngx_str_t *app,
         ngx_explicit_memzero(e->key, NGX_LIVE_KEY);
     }
 
-    if (e == NULL && banned) {
-        e = ngx_live_registry_add(zone, app, name);
-
-        if (e == NULL) {
-            rc = NGX_ERROR;
-        }
-    }
-
     if (e) {
         e->banned = ngx_max(e->banned, banned);
 
         if (e->banned == 0) {
             ngx_live_registry_drop(zone, at);
+        }
+
+    } else if (banned) {
+        e = ngx_live_registry_add(zone, app, name);
+
+        if (e) {
+            e->banned = banned;
+
+        } else {
+            rc = NGX_ERROR;
         }
     }
 

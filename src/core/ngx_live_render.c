@@ -4,6 +4,7 @@
 #include <ngx_event.h>
 #include "ngx_live_render.h"
 #include "ngx_live_notify.h"
+#include "ngx_live_stat.h"
 #include "ngx_live_crash.h"
 #include "live_clock.h"
 
@@ -234,6 +235,7 @@ ngx_live_render_media(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
     if (live_m3u8_media(&w, &p.media, &delta) == LIVE_OK) {
         (void) ngx_live_render_publish(zone, st, ngx_live_doc_media(track),
                                        &w, &p.edge, &delta);
+        ngx_live_stat_available(t);
 
     } else {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,

@@ -378,9 +378,15 @@ ngx_live_stream_fits(ngx_live_zone_t *zone, ngx_live_app_conf_t *app)
     listed = app->part ? 3 * app->segment_max / part : 0;
     text = 2 * (segments / 2 * 150 + listed * 90);
 
-    need = sizeof(ngx_live_stream_sh_t) + 2 * (track + text)
+    need = 2 * (track + text)
            + ngx_live_ring_slots(segments) * sizeof(ngx_live_segment_sh_t)
            + NGX_LIVE_TEXTS;
+
+    /* structures of streams are never given back, but used again */
+
+    if (zone->sh->free == NULL) {
+        need += sizeof(ngx_live_stream_sh_t);
+    }
 
     return zone->shpool->pfree * ngx_pagesize >= need;
 }

@@ -7,6 +7,7 @@
 #include "ngx_live_publish.h"
 #include "ngx_live_registry.h"
 #include "ngx_live_render.h"
+#include "ngx_live_stat.h"
 #include "ngx_live_text.h"
 #include "ngx_live_crash.h"
 
@@ -89,6 +90,7 @@ ngx_live_upkeep_handler(ngx_event_t *ev)
     ngx_live_registry_expire(zone);
     ngx_live_publish_check();
     ngx_live_text_expire();
+    ngx_live_stat_worker(zone);
 
     ngx_live_crash_report(zone);
 
@@ -311,6 +313,10 @@ ngx_live_upkeep_tracks(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
         return;
     }
 
+    if (st->state != NGX_LIVE_STREAM_FREE) {
+        ngx_live_stat_upkeep(zone, st);
+    }
+
     for (i = 0; i < st->ntracks; i++) {
         ngx_live_track_release(zone, &st->tracks[i]);
 
@@ -396,6 +402,10 @@ ngx_live_upkeep_track(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 
         if (now < seg->unlisted + ngx_live_upkeep_hold(zone, st, seg, t)) {
             break;
+        }
+
+        if (now < seg->unlisted + st->window + st->target_duration * 1000) {
+            ngx_live_stat_evicted(zone, seg->size);
         }
     }
 

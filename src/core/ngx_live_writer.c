@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include "ngx_live_writer.h"
 #include "ngx_live_render.h"
+#include "ngx_live_stat.h"
 #include "ngx_live_upkeep.h"
 #include "ngx_live_crash.h"
 #include "live_cmaf.h"
@@ -82,6 +83,11 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
         w->sh->retired = b->msn;
     }
 
+    if (b->flags & LIVE_SEGMENT_DISCONTINUITY) {
+        /* an interruption is no interval between key frames */
+        w->sh->stat.keyed = 0;
+    }
+
     w->at = *b;
     w->seg.offset = w->pos;
     w->seg.flags = b->flags;
@@ -143,6 +149,7 @@ ngx_live_writer_begin_part(ngx_live_writer_t *w)
 static ngx_int_t
 ngx_live_writer_room(ngx_live_writer_t *w, uint32_t n)
 {
+    uint64_t       *arrived;
     live_sample_t  *samples;
 
     if (w->allocated >= n) {
@@ -155,6 +162,13 @@ ngx_live_writer_room(ngx_live_writer_t *w, uint32_t n)
     }
 
     w->samples = samples;
+
+    arrived = realloc(w->arrived, n * sizeof(uint64_t));
+    if (arrived == NULL) {
+        return NGX_ERROR;
+    }
+
+    w->arrived = arrived;
     w->allocated = n;
 
     return NGX_OK;
@@ -300,6 +314,11 @@ ngx_live_writer_evict(ngx_live_writer_t *w)
 
     listed = victim->listed;
 
+    ngx_live_stat_evicted(w->pub->zone,
+                          ngx_live_slot(&victim->segments,
+                                        ngx_live_segment_sh_t,
+                                        victim->segments.tail)->size);
+
     ngx_live_track_retire(w->pub->zone, victim, victim->segments.tail + 1);
 
     /* what was made of it goes with it */
@@ -325,6 +344,7 @@ ngx_live_writer_sample(ngx_live_writer_t *w)
     }
 
     s = &w->samples[w->nsamples];
+    w->arrived[w->nsamples] = ngx_live_stat_now();
 
     /* less than was announced may have come */
 
@@ -430,6 +450,7 @@ ngx_live_writer_part(ngx_live_writer_t *w, uint32_t n, int64_t end)
 
     ngx_live_crash_point("samples");
 
+    ngx_live_stat_samples(w, n);
     ngx_live_writer_publish_part(w, n, size);
 
     w->seg.size = w->part + size - w->seg.offset;
@@ -438,6 +459,8 @@ ngx_live_writer_part(ngx_live_writer_t *w, uint32_t n, int64_t end)
     if (w->nsamples) {
         ngx_memmove(w->samples, w->samples + n,
                     w->nsamples * sizeof(live_sample_t));
+        ngx_memmove(w->arrived, w->arrived + n,
+                    w->nsamples * sizeof(uint64_t));
     }
 
     if (w->pub->tap && w->media == LIVE_MEDIA_VIDEO && !w->follows) {
@@ -522,6 +545,7 @@ ngx_live_writer_publish_part(ngx_live_writer_t *w, uint32_t n, uint64_t size)
     }
 
     ngx_live_writer_push_part(w, w->part, size, start, end);
+    ngx_live_stat_part(w, end - start);
 
     if (w->samples[0].flags & LIVE_SAMPLE_KEY) {
         ngx_live_slot(&w->sh->parts, ngx_live_part_sh_t, w->sh->parts.head)
@@ -713,6 +737,8 @@ ngx_live_writer_publish_segment(ngx_live_writer_t *w)
     ring = &w->sh->segments;
 
     w->seg.published = ngx_live_now();
+
+    ngx_live_stat_segment(w);
 
     *ngx_live_slot(ring, ngx_live_segment_sh_t, ring->head) = w->seg;
 

@@ -66,6 +66,7 @@ typedef struct {
     size_t                   room;      /* for its header */
     uint32_t                 sequence;
     live_sample_t           *samples;
+    uint64_t                *arrived;   /* Unix us, of each */
     uint32_t                 nsamples;
     uint32_t                 allocated;
     uint32_t                 capacity;  /* what the header has room for */
@@ -127,6 +128,8 @@ struct ngx_live_publication_s {
     ngx_live_limit_t         limit;
     ngx_live_address_t       address;   /* of the publisher */
     ngx_live_slate_t        *slate;     /* for when it is gone, or NULL */
+    ngx_socket_t             socket;    /* its connection's, 0: none */
+    char                     peer[NGX_LIVE_STAT_PEER];
 
     unsigned                 copy:1;        /* playlists name the source */
     unsigned                 timed:1;       /* the clock was started */
@@ -171,6 +174,17 @@ void ngx_live_publish_release(ngx_live_writer_t *w);
 /* Gives the writer a log of its own in its track. */
 void ngx_live_writer_attach(ngx_live_writer_t *w, ngx_live_track_sh_t *t,
     ngx_uint_t index);
+
+/*
+ * ngx_live_stat_count.c: the first n samples have been published, as a part of
+ * that many ticks, and the open segment.
+ */
+void ngx_live_stat_samples(ngx_live_writer_t *w, uint32_t n);
+void ngx_live_stat_part(ngx_live_writer_t *w, int64_t duration);
+void ngx_live_stat_segment(ngx_live_writer_t *w);
+
+/* The round trip of its connection; timer. */
+void ngx_live_stat_publisher(ngx_live_publication_t *pub);
 
 /* Opens a segment at a boundary; there is none open. */
 ngx_int_t ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b);

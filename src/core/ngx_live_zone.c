@@ -97,6 +97,7 @@ ngx_live_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     zone->sh->layout = NGX_LIVE_LAYOUT;
     zone->sh->budget = zone->size - shm_zone->shm.size;
     zone->sh->next_id = 1;
+    zone->sh->stat.started = ngx_live_now();
 
     zone->fd = memfd_create("ngx_live", MFD_CLOEXEC);
     if (zone->fd == -1) {
@@ -204,6 +205,7 @@ ngx_live_zone_init_process(ngx_live_zone_t *zone, ngx_log_t *log)
 
         if (w->pid == 0) {
             ngx_live_zone_clear_slot(zone, i);
+            ngx_memzero(&w->stat, sizeof(ngx_live_worker_stat_t));
             w->pid = ngx_pid;
             zone->slot = i;
             break;

@@ -22,6 +22,7 @@
 #include "live_types.h"
 #include "live_state.h"
 #include "live_m3u8.h"
+#include "ngx_live_stat_zone.h"
 
 
 #define NGX_LIVE_LAYOUT         9       /* of all shared structures */
@@ -181,6 +182,8 @@ typedef struct {
     uint32_t                nheld;
 
     ngx_live_pin_sh_t       pins[NGX_LIVE_MAX_WORKERS];
+
+    ngx_live_track_stat_t   stat;
 } ngx_live_track_sh_t;
 
 
@@ -285,6 +288,7 @@ struct ngx_live_stream_sh_s {
 
     /* of what was created by the control API, see ngx_live_registry.h */
     uint32_t                options;        /* NGX_LIVE_NO_* */
+    uint32_t                slate;          /* is its publisher, while LIVE */
     uint64_t                ends;           /* the publication that is to end */
 
     uint32_t                cycle;          /* it was looked up in, see below */
@@ -315,10 +319,9 @@ struct ngx_live_stream_sh_s {
     uint32_t                expect;         /* tracks that are announced */
     uint32_t                closing;        /* without a publisher, LIVE */
     uint32_t                dirty;          /* docs to render; owner only */
+    uint32_t                mpd_tracks;     /* bits of those that it lists */
     uint64_t                mpd_published;  /* Unix ms, of its version */
     uint64_t                mpd_closing;    /* Unix ms; ended, not static */
-    uint32_t                mpd_tracks;     /* bits of those that it lists */
-    uint32_t                slate;          /* is its publisher, while LIVE */
 
     ngx_live_period_sh_t    periods[NGX_LIVE_MAX_PERIODS];
     uint64_t                nperiods;       /* ever, the last is open */
@@ -328,6 +331,9 @@ struct ngx_live_stream_sh_s {
     uint32_t                lag;            /* ms behind the source */
     uint64_t                queued;         /* bytes of its queues */
     uint64_t                skipped;        /* frames left out, ever */
+
+    ngx_live_stream_stat_t  stat;
+    ngx_live_request_stat_t requests;
 
     /*
      * Muxed MPEG-TS, made on demand by any worker: segments of the same
@@ -360,6 +366,7 @@ typedef struct {
     ngx_pid_t               pid;            /* 0: free */
     uint32_t                signaled;       /* its eventfd was written */
     uint64_t                changed[NGX_LIVE_CHANGED / 64];
+    ngx_live_worker_stat_t  stat;
 } ngx_live_worker_sh_t;
 
 
@@ -381,6 +388,8 @@ typedef struct {
     uint32_t                suspect;
     uint64_t                surplus;
     uint64_t                audited;        /* Unix ms */
+
+    ngx_live_total_stat_t   stat;
 
     ngx_live_stream_sh_t   *buckets[NGX_LIVE_BUCKETS];
     ngx_live_entry_sh_t    *entries[NGX_LIVE_BUCKETS];

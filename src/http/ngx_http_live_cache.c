@@ -41,7 +41,14 @@ ngx_http_live_cache(ngx_http_request_t *r, ngx_http_live_cache_e cache,
     ngx_uint_t age)
 {
     ngx_str_t                      *value, text;
+    ngx_http_live_ctx_t            *ctx;
     ngx_http_live_play_loc_conf_t  *llcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_live_play_module);
+
+    if (ctx) {
+        ctx->answered = cache;
+    }
 
     llcf = ngx_http_get_module_loc_conf(r, ngx_http_live_play_module);
     value = &llcf->cache[cache];
@@ -65,6 +72,13 @@ ngx_http_live_cache(ngx_http_request_t *r, ngx_http_live_cache_e cache,
     text.len = ngx_sprintf(text.data, "public, max-age=%ui", age) - text.data;
 
     return ngx_http_live_cache_control(r, &text);
+}
+
+
+ngx_str_t *
+ngx_http_live_cache_name(ngx_http_live_cache_e cache)
+{
+    return &ngx_http_live_cache_classes[cache].name;
 }
 
 

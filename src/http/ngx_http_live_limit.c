@@ -9,6 +9,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_live_play.h"
+#include "ngx_live_stat.h"
 
 
 #define NGX_HTTP_LIVE_LIMIT_LOG  60     /* s between lines about one limit */
@@ -73,6 +74,7 @@ ngx_http_live_limit_take(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
     }
 
     ngx_http_live_held++;
+    ngx_live_stat_held(ngx_live_zone(), 1);
 
     return NGX_OK;
 }
@@ -84,6 +86,7 @@ ngx_http_live_limit_give(ngx_http_live_ctx_t *ctx)
     ngx_http_live_holder_t  *holder;
 
     ngx_http_live_held--;
+    ngx_live_stat_held(ngx_live_zone(), -1);
 
     holder = ctx->holder;
 

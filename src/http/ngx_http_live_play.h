@@ -32,7 +32,10 @@ typedef enum {
     ngx_http_live_part,
     ngx_http_live_ts_segment,
     ngx_http_live_thumbnail,
-    ngx_http_live_time
+    ngx_http_live_time,
+    ngx_http_live_unknown_kind,             /* no URI of ours */
+
+    NGX_HTTP_LIVE_KINDS
 } ngx_http_live_kind_e;
 
 
@@ -124,6 +127,7 @@ struct ngx_http_live_ctx_s {
     ngx_msec_t                 limit;
     ngx_int_t                  status;
     ngx_http_live_cache_e      cache;
+    ngx_http_live_cache_e      answered;    /* class of the response */
 
     ngx_live_wait_t            wait;
     ngx_event_t                event;       /* its timer, and posted */
@@ -165,6 +169,15 @@ ngx_int_t ngx_http_live_query_ready(ngx_http_live_query_t *query,
  */
 ngx_int_t ngx_http_live_cache(ngx_http_request_t *r,
     ngx_http_live_cache_e cache, ngx_uint_t age);
+
+/* The name of a class. */
+ngx_str_t *ngx_http_live_cache_name(ngx_http_live_cache_e cache);
+
+/* The name of a kind, as statistics and logs call it. */
+ngx_str_t *ngx_http_live_kind_name(ngx_http_live_kind_e kind);
+
+/* Counts requests when they are logged; postconfiguration. */
+ngx_int_t ngx_http_live_count_init(ngx_conf_t *cf);
 
 char *ngx_http_live_cache_set(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

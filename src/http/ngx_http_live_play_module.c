@@ -57,7 +57,7 @@ static ngx_command_t  ngx_http_live_play_commands[] = {
 
 static ngx_http_module_t  ngx_http_live_play_module_ctx = {
     ngx_http_live_play_add_variables,      /* preconfiguration */
-    NULL,                                  /* postconfiguration */
+    ngx_http_live_count_init,              /* postconfiguration */
 
     NULL,                                  /* create main configuration */
     NULL,                                  /* init main configuration */
@@ -97,6 +97,7 @@ static ngx_http_live_serve_pt  ngx_http_live_play_kinds[] = {
     ngx_http_live_serve_part,
     ngx_http_live_serve_ts,
     ngx_http_live_serve_thumbnail,
+    NULL,
     NULL
 };
 
@@ -144,6 +145,7 @@ ngx_http_live_play_handler(ngx_http_request_t *r)
     }
 
     if (rc != NGX_OK) {
+        uri->kind = ngx_http_live_unknown_kind;
         return ngx_http_live_refuse(r, NGX_HTTP_NOT_FOUND,
                                     ngx_http_live_cache_error);
     }

@@ -95,6 +95,8 @@ ngx_stream_live_rtmp_publisher(ngx_stream_live_rtmp_ctx_t *ctx,
     publisher->app = ctx->app;
     publisher->name = ctx->name;
     publisher->sockaddr = ctx->session->connection->sockaddr;
+    publisher->socklen = ctx->session->connection->socklen;
+    publisher->socket = ctx->session->connection->fd;
     publisher->log = ctx->session->connection->log;
     publisher->lost = ngx_stream_live_rtmp_lost;
     publisher->data = ctx;

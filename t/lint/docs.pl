@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 
 # Every directive and variable has its place in docs/directives.md and is
-# named in a test.
+# named in a test; every metric has its in docs/metrics.md.
 
 use strict;
 use warnings;
@@ -68,5 +68,31 @@ my %known = (%directives, %variables);
 
 none("$reference documents nothing that is not there", map { "$_" }
      grep { $section{$_} =~ /\bSyntax\b/ && !$known{$_} } sort keys %section);
+
+# --- metrics ------------------------------------------------------------------
+
+my $metrics = slurp('docs/metrics.md');
+my %metrics = (live_track_info => 'gauge');
+my $list = slurp('src/http/ngx_http_live_metrics.h') =~ s/\\\n//gr;
+
+$metrics{$1} = $2
+    while $list =~ /\bM\(\w+,\s*(\w+),\s*(gauge|counter|histogram),/g;
+
+cmp_ok(scalar keys %metrics, '>', 20, 'there are metrics');
+
+none('each metric is in docs/metrics.md, with its type', map { $_ }
+     grep { $metrics !~ /^\| `$_` \| $metrics{$_} \| \S/m } sort keys %metrics);
+
+none('docs/metrics.md has no others', grep { !$metrics{$_} }
+     $metrics =~ /^\| `(\w+)` \|/mg);
+
+# of a histogram, series have longer names
+
+none('alert rules and the dashboard use metrics that are there', map {
+    my $file = $_;
+
+    map { "$file: $_" } grep { !$metrics{ s/_bucket$//r } && !$known{$_} }
+        slurp($file) =~ /\b((?:live|streaming)_[a-z_]+)/g;
+} glob('examples/prometheus/*.json examples/prometheus/alerts.yml'));
 
 done_testing();
