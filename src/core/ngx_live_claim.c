@@ -338,12 +338,6 @@ ngx_live_claim_take(ngx_live_publication_t *pub, ngx_live_stream_sh_t *st,
     st->ends = 0;
     st->cycle = 0;
     st->removed = 0;
-    st->stat.publications++;
-    st->stat.rtt = 0;
-    st->stat.rtt_var = 0;
-    ngx_memcpy(st->stat.peer, pub->peer, sizeof(st->stat.peer));
-    (void) __atomic_add_fetch(&pub->zone->sh->stat.publications, 1,
-                              __ATOMIC_RELAXED);
     st->address_len = pub->address.len;
     ngx_memcpy(st->address, pub->address.data, pub->address.len);
 
@@ -352,6 +346,8 @@ ngx_live_claim_take(ngx_live_publication_t *pub, ngx_live_stream_sh_t *st,
     pub->st = st;
     pub->id = st->id;
     pub->number = st->publication;
+
+    ngx_live_stat_taken(pub);
 }
 
 

@@ -692,7 +692,7 @@ ngx_live_publish_flush(ngx_live_publication_t *pub, size_t bytes)
 
     pub->st->heard = ngx_live_now();
     pub->st->bytes_in += bytes;
-    pub->st->stat.received += bytes;
+    pub->st->stat.received += pub->builtin ? 0 : bytes;
 
     /* what is staged is written with its part */
 

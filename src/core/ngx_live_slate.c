@@ -245,6 +245,9 @@ ngx_live_slate_conf(ngx_live_publication_t *pub, live_slate_conf_t *conf)
 
     /* a segment is a whole number of groups */
 
+    conf->segment = pub->st->segment;
+    conf->longest = pub->st->target_duration * 1000;
+
     conf->gop = pub->st->segment
                 / ((pub->st->segment + NGX_LIVE_SLATE_GOP - 1)
                    / NGX_LIVE_SLATE_GOP);
@@ -327,6 +330,8 @@ ngx_live_slate_fits(ngx_live_slate_t *s, u_char *file,
            && same.width == conf->width
            && same.height == conf->height
            && same.gop == conf->gop
+           && same.segment == conf->segment
+           && same.longest == conf->longest
            && same.sample_rate == conf->sample_rate
            && same.channels == conf->channels
            && ngx_strcmp(same.profile, conf->profile) == 0

@@ -6,6 +6,10 @@
 #include "ngx_live_stat.h"
 
 
+/* a slate does not make it live */
+#define ngx_live_stat_live(st)                                                \
+    (ngx_live_load(&(st)->state) == NGX_LIVE_STREAM_LIVE && !(st)->slate)
+
 #define ngx_live_stat_mhz(fps)  ((uint64_t) ((fps) * 1000 + 0.5))
 
 
@@ -118,7 +122,7 @@ ngx_live_stat_cmp(const void *one, const void *two)
 ngx_int_t
 ngx_live_stat_stream(ngx_live_stat_ref_t *ref, ngx_live_stat_stream_t *s)
 {
-    uint64_t               now;
+    uint64_t               now, heard;
     ngx_uint_t             i;
     ngx_live_stream_sh_t  *st;
 
@@ -131,7 +135,12 @@ ngx_live_stat_stream(ngx_live_stat_ref_t *ref, ngx_live_stat_stream_t *s)
 
     s->id = ref->id;
     s->state = ngx_live_load(&st->state);
-    s->live = (s->state == NGX_LIVE_STREAM_LIVE);
+    s->live = ngx_live_stat_live(st);
+    s->slate = (s->state == NGX_LIVE_STREAM_LIVE && !s->live);
+
+    if (s->slate) {
+        s->state = NGX_LIVE_STREAM_AWAY;
+    }
 
     s->app.len = ngx_min(st->app_len, NGX_LIVE_MAX_APP);
     s->app.data = s->app_data;
@@ -147,7 +156,8 @@ ngx_live_stat_stream(ngx_live_stat_ref_t *ref, ngx_live_stat_stream_t *s)
     s->publication = st->publication;
     s->created = st->created;
     s->uptime = s->live && now > st->started ? now - st->started : 0;
-    s->idle = now > st->heard ? now - st->heard : 0;
+    heard = s->slate ? st->started : st->heard;
+    s->idle = now > heard ? now - heard : 0;
     s->bytes_in = st->bytes_in;
     s->segment = st->segment;
     s->part_target = st->part_target;
@@ -248,7 +258,7 @@ ngx_live_stat_zone(ngx_live_zone_t *zone, ngx_live_stat_zone_t *z)
     for (i = 0; i < NGX_LIVE_BUCKETS; i++) {
         for (st = zone->sh->buckets[i]; st; st = st->next) {
             z->streams += (st->state != NGX_LIVE_STREAM_FREE);
-            z->live += (st->state == NGX_LIVE_STREAM_LIVE);
+            z->live += ngx_live_stat_live(st);
             z->rungs += ngx_live_stat_rungs(st);
         }
     }

@@ -19,6 +19,7 @@ typedef struct {
     ngx_uint_t              cache;          /* < NGX_LIVE_STAT_CLASSES */
     off_t                   sent;           /* bytes */
     ngx_msec_t              blocked_ms;
+    uint64_t                viewer;         /* who is watching; 0: not said */
     unsigned                blocked:1;      /* it was held */
 } ngx_live_stat_request_t;
 
@@ -39,7 +40,7 @@ typedef struct {
 } ngx_live_stat_track_t;
 
 
-/* A stream at one moment. */
+/* A stream at one moment; one with a slate is AWAY. */
 typedef struct {
     uint64_t                id;
     ngx_live_state_e        state;
@@ -50,6 +51,7 @@ typedef struct {
     u_char                  epoch[20];      /* NUL-terminated */
 
     uint64_t                live;           /* 1: it has a publisher */
+    uint64_t                slate;          /* 1: it is away, a slate plays */
     uint64_t                standby;        /* 1: another one stands by */
     uint64_t                publication;    /* number of its publisher */
     uint64_t                created;        /* Unix ms */

@@ -16,8 +16,12 @@
 #define NGX_LIVE_STAT_LEAST  500
 #define NGX_LIVE_STAT_MOST   5000
 
+/* ms: viewers that are counted have asked within one or two of them */
+#define NGX_LIVE_STAT_WINDOW  10000
+
 
 static void ngx_live_stat_observe(ngx_live_histogram_t *h, int64_t us);
+static void ngx_live_stat_viewers(ngx_live_stream_sh_t *st);
 static void ngx_live_stat_rate(ngx_live_rate_t *r, uint64_t bytes,
     uint64_t frames);
 
@@ -86,9 +90,9 @@ ngx_live_stat_samples(ngx_live_writer_t *w, uint32_t n)
     ts->frames += n;
     ts->arrived = w->arrived[n - 1];
 
-    /* a sample is due when its time has come on the timeline */
+    /* a sample is due at its date (HLS-21) */
 
-    us = w->pub->st->anchor * 1000
+    us = w->pub->st->anchor * 1000 + w->seg.shift
          + live_ticks_to_us(w->samples[n - 1].dts, w->info.timescale);
     us = (int64_t) ts->arrived - us;
 
@@ -149,6 +153,26 @@ ngx_live_stat_available(ngx_live_track_sh_t *t)
 
 
 void
+ngx_live_stat_taken(ngx_live_publication_t *pub)
+{
+    ngx_live_stream_stat_t  *ss;
+
+    ss = &pub->st->stat;
+
+    ss->rtt = 0;
+    ss->rtt_var = 0;
+    ngx_memcpy(ss->peer, pub->peer, sizeof(ss->peer));
+
+    /* a slate is nobody's */
+
+    if (!pub->builtin) {
+        ss->publications++;
+        pub->zone->sh->stat.publications++;
+    }
+}
+
+
+void
 ngx_live_stat_publisher(ngx_live_publication_t *pub)
 {
     socklen_t                len;
@@ -194,10 +218,39 @@ ngx_live_stat_upkeep(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
     ngx_live_stat_rate(&ss->in, bytes, 0);
     ngx_live_stat_rate(&ss->out, ngx_live_load(&st->requests.sent), 0);
 
+    ngx_live_stat_viewers(st);
+
     for (i = 0; i < st->ntracks; i++) {
         ts = &st->tracks[i].stat;
         ngx_live_stat_rate(&ts->rate, ts->octets, ts->frames);
     }
+}
+
+
+/*
+ * A player asks for a playlist once in a target duration.  Who has gone is
+ * forgotten after one or two windows.  The older one is cleared before it
+ * becomes the newer one, so that nobody adds to it meanwhile.
+ */
+
+static void
+ngx_live_stat_viewers(ngx_live_stream_sh_t *st)
+{
+    uint64_t                window, passed;
+    ngx_live_viewers_sh_t  *v;
+
+    v = &st->viewers;
+    window = ngx_max((uint64_t) st->target_duration * 1500,
+                     NGX_LIVE_STAT_WINDOW);
+    passed = ngx_current_msec - v->turned;
+
+    if (passed >= window) {
+        ngx_memzero(&v->windows[(v->now + 1) & 1], sizeof(live_viewers_t));
+        ngx_live_store(&v->now, v->now + 1);
+        v->turned = ngx_current_msec;
+    }
+
+    st->stat.viewers = live_viewers_count(&v->windows[0], &v->windows[1]);
 }
 
 

@@ -16,12 +16,18 @@
 #define NGX_LIVE_STAT_LOCAL  128
 
 
+/* viewers that it gathers of one stream before it adds them */
+#define NGX_LIVE_STAT_VIEWERS  32
+
+
 /* st is NULL for requests of no stream */
 typedef struct {
     ngx_live_stream_sh_t     *st;
     uint64_t                  id;
     ngx_uint_t                used;
     ngx_live_request_stat_t   stat;
+    ngx_uint_t                nviewers;
+    uint64_t                  viewers[NGX_LIVE_STAT_VIEWERS];
 } ngx_live_stat_local_t;
 
 
@@ -45,7 +51,9 @@ ngx_live_stat_request(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 
     l = &ngx_live_stat_local[id % NGX_LIVE_STAT_LOCAL];
 
-    if (l->used && (l->st != st || l->id != id)) {
+    if (l->used && (l->st != st || l->id != id
+                    || l->nviewers == NGX_LIVE_STAT_VIEWERS))
+    {
         ngx_shmtx_lock(&zone->shpool->mutex);
         ngx_live_stat_add(zone, l);
         ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -61,6 +69,10 @@ ngx_live_stat_request(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
     l->stat.blocked_ms += req->blocked_ms;
     l->stat.objects[req->object]++;
     l->stat.classes[req->cache]++;
+
+    if (req->viewer) {
+        l->viewers[l->nviewers++] = req->viewer;
+    }
 }
 
 
@@ -92,8 +104,18 @@ ngx_live_stat_flush(ngx_live_zone_t *zone)
 static void
 ngx_live_stat_add(ngx_live_zone_t *zone, ngx_live_stat_local_t *l)
 {
+    ngx_uint_t              i;
+    ngx_live_viewers_sh_t  *v;
+
     if (l->st && l->st->id == l->id) {
         ngx_live_stat_sum(&l->st->requests, &l->stat);
+
+        v = &l->st->viewers;
+
+        for (i = 0; i < l->nviewers; i++) {
+            live_viewers_add(&v->windows[ngx_live_load(&v->now) & 1],
+                             l->viewers[i]);
+        }
     }
 
     ngx_live_stat_sum(&zone->sh->stat.requests, &l->stat);

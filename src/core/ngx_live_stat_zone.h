@@ -11,6 +11,7 @@
 
 
 #include <stdint.h>
+#include "live_viewers.h"
 
 
 #define NGX_LIVE_STAT_BOUNDS    12      /* of histograms */
@@ -84,6 +85,7 @@ typedef struct {
     uint64_t                rtt_var;
     ngx_live_rate_t         in;
     ngx_live_rate_t         out;
+    uint64_t                viewers;
     char                    peer[NGX_LIVE_STAT_PEER];
 } ngx_live_stream_stat_t;
 
@@ -96,6 +98,17 @@ typedef struct {
     uint64_t                objects[NGX_LIVE_STAT_OBJECTS];
     uint64_t                classes[NGX_LIVE_STAT_CLASSES];
 } ngx_live_request_stat_t;
+
+
+/*
+ * Who has asked for playlists, in two windows that take turns.  Workers add
+ * to the newer one with the zone's lock; the owner turns them, and counts.
+ */
+typedef struct {
+    uint64_t                turned;         /* ms, monotonic; 0: never */
+    uint64_t                now;            /* the newer one: & 1 */
+    live_viewers_t          windows[2];
+} ngx_live_viewers_sh_t;
 
 
 /* Of a worker, by itself. */

@@ -183,6 +183,9 @@ void ngx_live_stat_samples(ngx_live_writer_t *w, uint32_t n);
 void ngx_live_stat_part(ngx_live_writer_t *w, int64_t duration);
 void ngx_live_stat_segment(ngx_live_writer_t *w);
 
+/* It has taken its stream; the zone's lock is held. */
+void ngx_live_stat_taken(ngx_live_publication_t *pub);
+
 /* The round trip of its connection; timer. */
 void ngx_live_stat_publisher(ngx_live_publication_t *pub);
 

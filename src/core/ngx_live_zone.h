@@ -334,6 +334,7 @@ struct ngx_live_stream_sh_s {
 
     ngx_live_stream_stat_t  stat;
     ngx_live_request_stat_t requests;
+    ngx_live_viewers_sh_t   viewers;
 
     /*
      * Muxed MPEG-TS, made on demand by any worker: segments of the same

@@ -9,6 +9,8 @@
 
 
 static ngx_int_t ngx_http_live_count_handler(ngx_http_request_t *r);
+static uint64_t ngx_http_live_viewer(ngx_http_request_t *r,
+    ngx_http_live_ctx_t *ctx);
 
 
 /* by ngx_http_live_kind_e */
@@ -78,9 +80,55 @@ ngx_http_live_count_handler(ngx_http_request_t *r)
     req.sent = r->connection->sent;
     req.blocked = ctx->was_parked;
     req.blocked_ms = ctx->held;
+    req.viewer = ngx_http_live_viewer(r, ctx);
 
     ngx_live_stat_request(ngx_live_zone(), ctx->st, ctx->st ? ctx->id : 0,
                           &req);
 
     return NGX_OK;
+}
+
+
+/*
+ * Who asks for a playlist that players ask for again and again: the session
+ * that the player names, else its address and what it calls itself.  0: it is
+ * no such request.
+ */
+
+static uint64_t
+ngx_http_live_viewer(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
+{
+    uint64_t          id;
+    ngx_str_t         sid, *agent;
+    u_char            buf[NGX_HTTP_LIVE_MAX_SID];
+    ngx_connection_t  *c;
+
+    if (ctx->uri.kind != ngx_http_live_media
+        && ctx->uri.kind != ngx_http_live_ts_media
+        && ctx->uri.kind != ngx_http_live_manifest)
+    {
+        return 0;
+    }
+
+    if (r->headers_out.status >= NGX_HTTP_BAD_REQUEST) {
+        return 0;
+    }
+
+    sid.data = buf;
+
+    if (ngx_http_live_cmcd_sid(r, &sid) == NGX_OK) {
+        return live_viewers_id(1, sid.data, sid.len);
+    }
+
+    /* the address without its port */
+
+    c = r->connection;
+    id = live_viewers_id(2, c->addr_text.data, c->addr_text.len);
+
+    if (r->headers_in.user_agent) {
+        agent = &r->headers_in.user_agent->value;
+        id = live_viewers_id(id, agent->data, agent->len);
+    }
+
+    return id;
 }

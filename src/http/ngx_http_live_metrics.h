@@ -57,6 +57,8 @@
                                                                               \
     M(stream, live_stream_up, gauge, live, 1,                                 \
       "1 while the stream has a publisher.")                                  \
+    M(stream, live_stream_slate, gauge, slate, 1,                             \
+      "1 while a slate plays because the publisher is away.")                 \
     M(stream, live_stream_publications_total, counter, stat.publications, 1,  \
       "Publications of the stream.")                                          \
     M(stream, live_stream_uptime_seconds, gauge, uptime, 1000,                \
@@ -79,6 +81,8 @@
     M(stream, live_stream_discontinuities_total, counter,                     \
       stat.discontinuities, 1,                                                \
       "Interruptions of the timeline.")                                       \
+    M(stream, live_stream_viewers, gauge, stat.viewers, 1,                    \
+      "Players that have asked for a playlist of late, an estimate.")         \
     M(stream, live_stream_memory_bytes, gauge, memory, 1,                     \
       "Bytes of media in the zone.")                                          \
     M(stream, live_stream_sent_bytes_total, counter, requests.sent, 1,        \

@@ -176,6 +176,19 @@ ngx_str_t *ngx_http_live_cache_name(ngx_http_live_cache_e cache);
 /* The name of a kind, as statistics and logs call it. */
 ngx_str_t *ngx_http_live_kind_name(ngx_http_live_kind_e kind);
 
+/* The longest session id of CMCD that is taken, bytes. */
+#define NGX_HTTP_LIVE_MAX_SID  128
+
+/*
+ * The session of CMCD (CTA-5004) that a player names in its query or in a
+ * header: copied to sid->data, which has NGX_HTTP_LIVE_MAX_SID bytes.
+ * NGX_DECLINED: none.
+ */
+ngx_int_t ngx_http_live_cmcd_sid(ngx_http_request_t *r, ngx_str_t *sid);
+
+/* $live_ variables; preconfiguration. */
+ngx_int_t ngx_http_live_add_variables(ngx_conf_t *cf);
+
 /* Counts requests when they are logged; postconfiguration. */
 ngx_int_t ngx_http_live_count_init(ngx_conf_t *cf);
 

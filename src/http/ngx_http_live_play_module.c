@@ -14,9 +14,6 @@
 static ngx_int_t ngx_http_live_play_handler(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_live_play_offers(ngx_live_stream_sh_t *st,
     ngx_http_live_kind_e kind);
-static ngx_int_t ngx_http_live_play_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_live_play_add_variables(ngx_conf_t *cf);
 static void *ngx_http_live_play_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_live_play_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
@@ -56,7 +53,7 @@ static ngx_command_t  ngx_http_live_play_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_live_play_module_ctx = {
-    ngx_http_live_play_add_variables,      /* preconfiguration */
+    ngx_http_live_add_variables,           /* preconfiguration */
     ngx_http_live_count_init,              /* postconfiguration */
 
     NULL,                                  /* create main configuration */
@@ -100,9 +97,6 @@ static ngx_http_live_serve_pt  ngx_http_live_play_kinds[] = {
     NULL,
     NULL
 };
-
-
-static ngx_str_t  ngx_http_live_hold_name = ngx_string("live_hold");
 
 
 static ngx_int_t
@@ -190,52 +184,6 @@ ngx_http_live_play_offers(ngx_live_stream_sh_t *st, ngx_http_live_kind_e kind)
     default:
         return 1;
     }
-}
-
-
-static ngx_int_t
-ngx_http_live_play_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    u_char               *p;
-    ngx_http_live_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r->main, ngx_http_live_play_module);
-
-    if (ctx == NULL) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    v->len = ngx_sprintf(p, "%M", ctx->held) - p;
-    v->data = p;
-    v->valid = 1;
-    v->no_cacheable = 1;
-    v->not_found = 0;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_live_play_add_variables(ngx_conf_t *cf)
-{
-    ngx_http_variable_t  *var;
-
-    var = ngx_http_add_variable(cf, &ngx_http_live_hold_name,
-                                NGX_HTTP_VAR_NOCACHEABLE);
-    if (var == NULL) {
-        return NGX_ERROR;
-    }
-
-    var->get_handler = ngx_http_live_play_variable;
-
-    return NGX_OK;
 }
 
 

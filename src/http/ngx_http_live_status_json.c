@@ -64,6 +64,7 @@ static const ngx_http_live_status_field_t  ngx_http_live_status_numbers[] = {
     ngx_http_live_stream_field("sent_bitrate", stat.out.rate10, 1),
     ngx_http_live_stream_field("dropped_frames", dropped, 1),
     ngx_http_live_stream_field("discontinuities", stat.discontinuities, 1),
+    ngx_http_live_stream_field("viewers", stat.viewers, 1),
     ngx_http_live_stream_field("memory_bytes", memory, 1),
     ngx_http_live_stream_field("segment", segment, 1000),
     ngx_http_live_stream_field("part_target", part_target, 1000),
@@ -199,6 +200,8 @@ ngx_http_live_status_stream(ngx_http_live_status_t *status)
         ngx_http_live_out(out, ",\"standby\":%s}",
                           s->standby ? "true" : "false");
     }
+
+    ngx_http_live_out(out, ",\"slate\":%s", s->slate ? "true" : "false");
 
     ngx_http_live_out(out, ",\"transcoder\":{\"active\":%s",
                       s->rungs ? "true" : "false");

@@ -89,7 +89,7 @@ ngx_http_live_status_app(ngx_http_live_status_t *status, ngx_str_t *name)
 
         if (ngx_live_stat_stream(&refs[i], &status->s) == NGX_OK) {
             ngx_http_live_status_xml_stream(status);
-            clients += status->s.live;
+            clients += status->s.live + status->s.stat.viewers;
         }
     }
 
@@ -146,7 +146,8 @@ ngx_http_live_status_xml_stream(ngx_http_live_status_t *status)
                                   tracks[LIVE_MEDIA_AUDIO]);
     }
 
-    ngx_http_live_out(out, "<nclients>%uL</nclients>\n%s</stream>\n", s->live,
+    ngx_http_live_out(out, "<nclients>%uL</nclients>\n%s</stream>\n",
+                      s->live + s->stat.viewers,
                       s->live ? "<publishing/>\n<active/>\n" : "");
 }
 

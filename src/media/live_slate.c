@@ -17,6 +17,15 @@
 
 #define LIVE_SLATE_SILENCE  1024        /* samples */
 
+/* ms by which a group of pictures may be shorter than asked for */
+#define LIVE_SLATE_GROUP    8
+
+/* ms by which a segment may be shorter than asked for */
+#define LIVE_SLATE_NEAR     20
+
+/* turns that tell how segments are cut */
+#define LIVE_SLATE_TURNS    200
+
 /* us by which the time of a picture may be rounded up */
 #define LIVE_SLATE_ROUND    600
 
@@ -72,6 +81,7 @@ static int live_slate_black(live_slate_maker_t *m, const char **reason);
 static int live_slate_end(live_slate_maker_t *m, const char **reason);
 static int live_slate_end_video(live_slate_maker_t *m, int64_t us,
     const char **reason);
+static int live_slate_even(const live_slate_maker_t *m, int64_t n);
 static int live_slate_end_audio(live_slate_maker_t *m, const char **reason);
 static int64_t live_slate_turn(live_slate_maker_t *m);
 static int live_slate_encode(live_slate_maker_t *m, live_media_e media,
@@ -358,7 +368,11 @@ live_slate_begin_video(live_slate_maker_t *m,
         return LIVE_ERROR;
     }
 
-    m->gop = av_rescale(m->conf->gop, m->fps_num, 1000 * (int64_t) m->fps_den);
+    /* rather longer: groups that lack a bit fill no segment */
+
+    m->gop = av_rescale_rnd((int64_t) m->conf->gop - LIVE_SLATE_GROUP,
+                            m->fps_num, 1000 * (int64_t) m->fps_den,
+                            AV_ROUND_UP);
     m->gop = m->gop > 0 ? m->gop : 1;
 
     return LIVE_OK;
@@ -597,8 +611,9 @@ live_slate_end(live_slate_maker_t *m, const char **reason)
 
 
 /*
- * Whole groups: key frames come as regularly as those of a source.  The last
- * picture stays for a moment, or what is little of a group is left out.
+ * A turn begins with a key frame.  Where that would make segments too long,
+ * there are whole groups only: the last picture stays for a moment, or what is
+ * little of a group is left out.
  */
 static int
 live_slate_end_video(live_slate_maker_t *m, int64_t us, const char **reason)
@@ -614,7 +629,7 @@ live_slate_end_video(live_slate_maker_t *m, int64_t us, const char **reason)
 
     rest = n % m->gop;
 
-    if (rest) {
+    if (rest && !live_slate_even(m, n)) {
         n += (rest * 4 < m->gop || n - rest + m->gop > most)
              && n > m->gop ? -rest : m->gop - rest;
     }
@@ -638,6 +653,36 @@ live_slate_end_video(live_slate_maker_t *m, int64_t us, const char **reason)
                                     * m->fps_den, m->fps_num);
 
     return LIVE_OK;
+}
+
+
+/* Cut at key frames only, do turns of n frames make segments that are not too
+ * long? */
+static int
+live_slate_even(const live_slate_maker_t *m, int64_t n)
+{
+    int64_t  turn, key, at, begin, least, most;
+
+    least = ((int64_t) m->conf->segment - LIVE_SLATE_NEAR) * m->fps_num;
+    most = (int64_t) m->conf->longest * m->fps_num;
+    begin = 0;
+
+    for (turn = 0; turn < LIVE_SLATE_TURNS; turn++) {
+
+        for (key = 0; key < n; key += m->gop) {
+            at = (turn * n + key - begin) * 1000 * m->fps_den;
+
+            if (at > most) {
+                return 0;
+            }
+
+            if (at >= least) {
+                begin = turn * n + key;
+            }
+        }
+    }
+
+    return n > 0;
 }
 
 

@@ -27,6 +27,8 @@ typedef struct {
     double              fps;            /* 0: unknown */
     char                profile[12];    /* of libx264: "high" */
     uint32_t            gop;            /* ms from key frame to key frame */
+    uint32_t            segment;        /* ms, of which segments are cut ... */
+    uint32_t            longest;        /* ... and that none may exceed */
 
     uint32_t            sample_rate;    /* 0: it has no audio */
     uint32_t            channels;

@@ -111,7 +111,12 @@ live_slate_file_format(live_slate_file_t *f, const char *path)
 
     options = NULL;
 
-    if (av_dict_set(&options, "protocol_whitelist", "file", 0) < 0) {
+    /* and a name with a percent sign is a name */
+
+    if (av_dict_set(&options, "protocol_whitelist", "file", 0) < 0
+        || av_dict_set(&options, "pattern_type", "none", 0) < 0)
+    {
+        av_dict_free(&options);
         return LIVE_ERROR;
     }
 

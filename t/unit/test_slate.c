@@ -120,6 +120,8 @@ source_of(uint32_t width, uint32_t height, double fps, uint32_t gop,
     conf.height = height;
     conf.fps = fps;
     conf.gop = gop;
+    conf.segment = gop;
+    conf.longest = gop;
     conf.sample_rate = rate;
     conf.channels = channels;
     strcpy(conf.profile, "main");
@@ -286,6 +288,16 @@ test_clip(void)
            "clip: each picture as long as it was, the last one stays");
     frames_free(&frames);
     live_slate_free(s);
+
+    /* where segments may be longer, nothing needs to be filled */
+
+    conf.longest = 2000;
+    s = make(&conf, "clip");
+    tap_ok(s->tracks[0].n == 72 && s->ticks == 216000
+           && regular(&s->tracks[0], 3000, 30), "clip: as long as it is");
+    live_slate_free(s);
+
+    conf.longest = 1000;
 
     /* 2.2 s: what is little of a group is left out */
 
