@@ -24,6 +24,7 @@ static ngx_int_t ngx_live_cut_video(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, int64_t us, ngx_live_frame_t *frame);
 static ngx_int_t ngx_live_cut_audio(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, int64_t us, ngx_live_frame_t *frame);
+static ngx_uint_t ngx_live_cut_lost(ngx_live_writer_t *w, int64_t dts);
 static ngx_int_t ngx_live_cut_audio_segment(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, ngx_uint_t leads, int64_t dts);
 static ngx_uint_t ngx_live_cut_hole(ngx_live_publication_t *pub,
@@ -143,29 +144,18 @@ ngx_live_cut_video(ngx_live_publication_t *pub, ngx_live_writer_t *w,
 
 
 /*
- * Behind a hole there is a discontinuity, where players need a key frame
- * (CMAF-13); where they see only what is made here, it is one.
+ * Behind a hole there is a discontinuity, or sound has begun a segment
+ * meanwhile: there players need a key frame (CMAF-13); where they see only what
+ * is made here, it is one.
  */
 
 static ngx_uint_t
 ngx_live_cut_hole(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     int64_t us)
 {
-    ngx_uint_t  i;
-
-    if (!pub->copy) {
-        return 0;
-    }
-
-    /* audio may have come upon it first */
-
-    for (i = 0; i < w->nboundaries && us >= w->boundaries[i].us; i++) {
-        if (w->boundaries[i].flags & LIVE_SEGMENT_DISCONTINUITY) {
-            return 1;
-        }
-    }
-
-    return pub->cut && us - pub->begin_us > pub->max_us;
+    return pub->copy
+           && ((w->nboundaries && us >= w->boundaries[0].us)
+               || (pub->cut && us - pub->begin_us > pub->max_us));
 }
 
 
@@ -254,7 +244,7 @@ ngx_live_cut_audio(ngx_live_publication_t *pub, ngx_live_writer_t *w,
 {
     int64_t             dts, wait;
     ngx_int_t           rc;
-    ngx_uint_t          leads;
+    ngx_uint_t          leads, queued;
     ngx_live_writer_t  *video;
 
     video = &pub->writers[LIVE_MEDIA_VIDEO];
@@ -277,16 +267,22 @@ ngx_live_cut_audio(ngx_live_publication_t *pub, ngx_live_writer_t *w,
 
         /* behind a change, audio goes on with the next segment (RTMP-75) */
 
-        if (leads) {
-            if (ngx_live_cut_boundary(pub, w, us, w->end) != NGX_OK) {
-                return NGX_ERROR;
-            }
+        queued = w->nboundaries;
 
-        } else if (w->nboundaries == 0) {
-            return NGX_DECLINED;
-
-        } else if (ngx_live_cut_queued(w, us, w->end) != NGX_OK) {
+        if (ngx_live_cut_queued(w, us, w->end) != NGX_OK) {
             return NGX_ERROR;
+        }
+
+        if (w->changed || pub->discontinuity) {
+
+            if (leads) {
+                if (ngx_live_cut_boundary(pub, w, us, w->end) != NGX_OK) {
+                    return NGX_ERROR;
+                }
+
+            } else if (queued == 0) {
+                return NGX_DECLINED;
+            }
         }
 
         if (w->changed) {
@@ -299,6 +295,10 @@ ngx_live_cut_audio(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     }
 
     if (dts < w->end) {
+        dts = w->end;
+    }
+
+    if (ngx_live_cut_lost(w, dts)) {
         dts = w->end;
     }
 
@@ -315,6 +315,26 @@ ngx_live_cut_audio(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     }
 
     return rc;
+}
+
+
+/*
+ * 1 where sound was lost across the end of a segment whose last part is out:
+ * no sample of it can be made to last until there (CMAF-14), so the first one
+ * behind the hole is played in its place.
+ */
+
+static ngx_uint_t
+ngx_live_cut_lost(ngx_live_writer_t *w, int64_t dts)
+{
+    ngx_live_boundary_t  *b;
+
+    b = &w->boundaries[0];
+
+    return w->open && w->nsamples == 0 && w->seg.parts && w->nboundaries
+           && !(b->flags & LIVE_SEGMENT_DISCONTINUITY)
+           && w->end < live_us_to_ticks(b->us, w->info.timescale)
+           && live_ticks_to_us(dts, w->info.timescale) >= b->us;
 }
 
 
@@ -413,7 +433,11 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
 
     ngx_live_state_save(pub->zone, st);
 
-    pub->length_us = (pub->cut && !b.flags) ? us - pub->begin_us : 0;
+    /* segments of sound alone say nothing about key frames */
+
+    pub->length_us = (pub->cut && !b.flags && pub->lead == lead)
+                     ? us - pub->begin_us : 0;
+    pub->lead = lead;
     again = pub->cut;
 
     pub->discontinuity = 0;
@@ -539,7 +563,8 @@ ngx_live_cut_queued(ngx_live_writer_t *w, int64_t us, int64_t dts)
                     --w->nboundaries * sizeof(ngx_live_boundary_t));
 
         end = (w->nboundaries && us >= w->boundaries[0].us)
-              ? live_us_to_ticks(b.us, w->info.timescale) : dts;
+              ? live_us_to_ticks(b.us, w->info.timescale)
+              : ngx_live_cut_joint(w, &b, dts);
 
         if (ngx_live_cut_apply(w, &b, end) != NGX_OK) {
             return NGX_ERROR;
@@ -547,6 +572,27 @@ ngx_live_cut_queued(ngx_live_writer_t *w, int64_t us, int64_t dts)
     }
 
     return NGX_OK;
+}
+
+
+int64_t
+ngx_live_cut_joint(ngx_live_writer_t *w, ngx_live_boundary_t *b, int64_t dts)
+{
+    int64_t  at;
+
+    if (w->follows || (b->flags & LIVE_SEGMENT_DISCONTINUITY)) {
+        return dts;
+    }
+
+    at = live_us_to_ticks(b->us, w->info.timescale);
+
+    if (dts >= at
+        && dts - at <= (int64_t) live_track_clock_duration(&w->clock))
+    {
+        return dts;
+    }
+
+    return ngx_max(at, w->end);
 }
 
 
@@ -583,7 +629,11 @@ ngx_live_cut_apply(ngx_live_writer_t *w, ngx_live_boundary_t *b, int64_t end)
         }
     }
 
-    if ((w->changed || (w->sh == NULL && w->configured))
+    /* a segment of before the change may have been waited for (HLS-19) */
+
+    if (((w->changed && (w->follows
+                         || (b->flags & LIVE_SEGMENT_DISCONTINUITY)))
+         || (w->sh == NULL && w->configured))
         && ngx_live_publish_activate(w) != NGX_OK)
     {
         return NGX_ERROR;
@@ -636,6 +686,12 @@ ngx_live_cut_interrupt(ngx_live_writer_t *w, int64_t end_us)
     /* of reordered frames, the last decoded is not the last shown */
 
     shown = ngx_max(w->end, w->shown);
+
+    /* what follows may come sooner than the last of them was to end */
+
+    if (w->nsamples && end < w->end && end > w->samples[w->nsamples - 1].dts) {
+        return ngx_live_writer_close(w, w->nsamples, end);
+    }
 
     /* less than a frame is no hole, and a part that is out stays as it is */
 

@@ -12,6 +12,7 @@ static ngx_int_t ngx_live_cut_full(ngx_live_publication_t *pub,
     ngx_live_writer_t *w);
 static ngx_uint_t ngx_live_cut_doubt(ngx_live_publication_t *pub,
     ngx_live_writer_t *w);
+static ngx_uint_t ngx_live_cut_longer(ngx_live_writer_t *w, int64_t us);
 static int64_t ngx_live_cut_most(ngx_live_writer_t *w);
 static uint32_t ngx_live_cut_fit(ngx_live_writer_t *w, int64_t *end);
 static ngx_uint_t ngx_live_cut_passed(ngx_live_publication_t *pub,
@@ -47,6 +48,9 @@ ngx_live_cut_part(ngx_live_writer_t *w, int64_t dts)
     }
 
     ngx_live_cut_expect(w);
+
+    /* the frame that comes is known, and begins no segment */
+    w->sh->ends = 0;
 
     return ngx_live_writer_begin_part(w);
 }
@@ -145,16 +149,46 @@ ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
 
 
 /*
- * 1 where the next frame may begin a segment and no segment before tells: then
- * the hint for what comes next would be a guess (HLS-53).
+ * 1 where the next frame may begin a segment and no segment before tells, or
+ * this one has become longer, as where a key frame was lost: then the hint for
+ * what comes next would be a guess (HLS-53).
  */
 
 static ngx_uint_t
 ngx_live_cut_doubt(ngx_live_publication_t *pub, ngx_live_writer_t *w)
 {
-    return pub->length_us == 0
-           && live_ticks_to_us(w->end, w->info.timescale) - pub->begin_us
-              >= pub->segment_us - NGX_LIVE_CUT_NEAR;
+    int64_t  us;
+
+    us = live_ticks_to_us(w->end, w->info.timescale) - pub->begin_us;
+
+    return us >= pub->segment_us - NGX_LIVE_CUT_NEAR
+           && (pub->length_us == 0 || ngx_live_cut_longer(w, us));
+}
+
+
+/* 1 when the segment did not end where the one before it did; us: since it
+ * began. */
+
+static ngx_uint_t
+ngx_live_cut_longer(ngx_live_writer_t *w, int64_t us)
+{
+    int64_t                  frame;
+    ngx_live_publication_t  *pub;
+
+    pub = w->pub;
+    frame = live_ticks_to_us(live_track_clock_duration(&w->clock),
+                             w->info.timescale);
+
+    if (us > pub->length_us + frame + NGX_LIVE_CUT_EXACT) {
+        return 1;
+    }
+
+    /* what video has there is no boundary, or audio would know of it */
+
+    return w->media == LIVE_MEDIA_AUDIO
+           && pub->writers[LIVE_MEDIA_VIDEO].configured
+           && pub->video_us - pub->begin_us
+              > pub->length_us - NGX_LIVE_CUT_EXACT;
 }
 
 
@@ -311,7 +345,8 @@ ngx_live_cut_expect(ngx_live_writer_t *w)
     w->sh->ends = pub->length_us
                   && us + ngx_max(frame - NGX_LIVE_CUT_EXACT,
                                   NGX_LIVE_CUT_EXACT)
-                     > pub->begin_us + pub->length_us;
+                     > pub->begin_us + pub->length_us
+                  && !ngx_live_cut_longer(w, us - pub->begin_us);
 
     if (w->media == LIVE_MEDIA_VIDEO && pub->st->part_aligned) {
         ngx_live_cut_follow(&pub->writers[LIVE_MEDIA_AUDIO], us);

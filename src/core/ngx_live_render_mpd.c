@@ -198,6 +198,7 @@ ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
     p->grid_us = grid_us;
     p->tracks = ngx_live_period_tracks(st, msn);
     p->limit = 0;
+    p->shown = 0;
 }
 
 
@@ -442,7 +443,8 @@ ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
     live_mpd_period_t *p, live_mpd_track_t *tracks,
     live_m3u8_segment_t **segments, uint32_t *shown)
 {
-    uint64_t               from, to, limit;
+    uint32_t               bits;
+    uint64_t               from, to, limit, end;
     ngx_uint_t             i;
     live_mpd_track_t      *mt;
     ngx_live_init_sh_t    *init;
@@ -451,9 +453,12 @@ ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
 
     sh = ngx_live_period(st, n);
     limit = ngx_live_mpd_limit(st, sh);
+    end = (uint64_t) -1;
+    bits = 0;
 
     if (n + 1 < st->nperiods) {
-        limit = ngx_min(limit, ngx_live_period(st, n + 1)->msn);
+        end = ngx_live_period(st, n + 1)->msn;
+        limit = ngx_min(limit, end);
     }
 
     p->id = sh->id;
@@ -469,6 +474,14 @@ ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
 
         from = ngx_max(sh->msn, t->listed);
         to = ngx_min(limit, t->segments.head);
+
+        /* it leaves the window as a whole (DASH-16) */
+
+        if (!t->rung && t->listed >= end
+            && (sh->shown & (uint32_t) 1 << i))
+        {
+            return 0;
+        }
 
         if (from >= to || t->bandwidth == 0
             || !ngx_live_mpd_has(st, sh, i))
@@ -490,8 +503,11 @@ ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
         mt->nsegments = to - from;
 
         *segments += to - from;
-        *shown |= (uint32_t) 1 << i;
+        bits |= (uint32_t) 1 << i;
     }
+
+    sh->shown |= bits;
+    *shown |= bits;
 
     return p->ntracks != 0;
 }

@@ -10,6 +10,7 @@
 
 
 static ngx_int_t ngx_live_writer_reserve(ngx_live_writer_t *w, size_t len);
+static void ngx_live_writer_join(ngx_live_writer_t *w, live_sample_t *s);
 static ngx_uint_t ngx_live_writer_near(ngx_live_writer_t *w, int64_t dts);
 static ngx_uint_t ngx_live_writer_evict(ngx_live_writer_t *w);
 static void ngx_live_writer_clip(ngx_live_writer_t *w, live_sample_t *last);
@@ -24,8 +25,6 @@ static ngx_int_t ngx_live_writer_room(ngx_live_writer_t *w, uint32_t n);
 static void ngx_live_writer_publish_samples(ngx_live_writer_t *w, uint32_t n);
 static void ngx_live_writer_publish_segment(ngx_live_writer_t *w);
 static ngx_uint_t ngx_live_writer_bandwidth(ngx_live_writer_t *w);
-static ngx_int_t ngx_live_writer_carry(ngx_live_writer_t *w, uint32_t n,
-    ngx_live_boundary_t *b);
 
 
 void
@@ -353,13 +352,20 @@ ngx_live_writer_sample(ngx_live_writer_t *w)
     *s = w->frame;
     s->duration = live_track_clock_duration(&w->clock);
 
+    if (w->nsamples == 0 && w->seg.parts == 0) {
+        ngx_live_writer_join(w, s);
+    }
+
     if (w->nsamples == 0 && s->dts > w->end
         && (w->seg.parts || ngx_live_writer_near(w, s->dts)))
     {
         /* the frame that had ended the part was dropped, or is late; the
          * times of decoding go on without a gap (CMAF-14) */
 
-        s->cts += s->dts - w->end;
+        if (w->media == LIVE_MEDIA_VIDEO) {
+            s->cts += s->dts - w->end;
+        }
+
         s->dts = w->end;
     }
 
@@ -384,14 +390,41 @@ ngx_live_writer_sample(ngx_live_writer_t *w)
 }
 
 
-/* 1 when a segment begins less than a frame behind the end of the last. */
+/*
+ * Sound that begins later than its segment behind a discontinuity begins with
+ * it all the same, as where it was lost (HLS-46).
+ */
+
+static void
+ngx_live_writer_join(ngx_live_writer_t *w, live_sample_t *s)
+{
+    if (w->media == LIVE_MEDIA_AUDIO && !w->follows
+        && (w->seg.flags & LIVE_SEGMENT_DISCONTINUITY)
+        && s->dts - w->seg.start
+           > (int64_t) live_track_clock_duration(&w->clock))
+    {
+        s->dts = ngx_max(w->seg.start, w->end);
+    }
+}
+
+
+/*
+ * 1 when a segment begins less than a frame behind the end of the last, or
+ * where sound was lost across its begin.
+ */
 
 static ngx_uint_t
 ngx_live_writer_near(ngx_live_writer_t *w, int64_t dts)
 {
+    if (w->end == 0 || (w->seg.flags & LIVE_SEGMENT_DISCONTINUITY)) {
+        return 0;
+    }
+
+    if (w->media == LIVE_MEDIA_AUDIO && !w->follows) {
+        return 1;
+    }
+
     return w->pub->st->part_target
-           && w->end
-           && !(w->seg.flags & LIVE_SEGMENT_DISCONTINUITY)
            && dts - w->end < (int64_t) live_track_clock_duration(&w->clock);
 }
 
@@ -810,126 +843,4 @@ ngx_live_writer_bandwidth(ngx_live_writer_t *w)
     t->bandwidth = (rate + rate / 10 + 999) / 1000 * 1000;
 
     return 1;
-}
-
-
-ngx_int_t
-ngx_live_writer_split(ngx_live_writer_t *w, uint32_t n,
-    ngx_live_boundary_t *b)
-{
-    return ngx_live_writer_carry(w, n, b);
-}
-
-
-ngx_int_t
-ngx_live_writer_cut(ngx_live_writer_t *w, uint32_t n)
-{
-    if (n == w->nsamples && !w->arriving) {
-
-        if (ngx_live_writer_part(w, n, w->end) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        return ngx_live_writer_begin_part(w);
-    }
-
-    return ngx_live_writer_carry(w, n, NULL);
-}
-
-
-/*
- * Ends the part, with b also the segment, with n samples; what is behind them
- * in the log goes behind the next header.
- */
-
-static ngx_int_t
-ngx_live_writer_carry(ngx_live_writer_t *w, uint32_t n,
-    ngx_live_boundary_t *b)
-{
-    size_t     len;
-    u_char    *buf;
-    int64_t    end;
-    ssize_t    size;
-    uint32_t   i, moved;
-    uint64_t   from, delta;
-    ngx_int_t  rc;
-
-    if (ngx_live_writer_flush(w) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    moved = w->nsamples - n;
-    from = moved ? w->samples[n].offset : w->frame.offset;
-    end = moved ? w->samples[n].dts : w->frame.dts;
-    len = w->pos - from;
-
-    buf = ngx_alloc(ngx_max(len, 1), w->pub->log);
-    if (buf == NULL) {
-        return NGX_ERROR;
-    }
-
-    rc = NGX_ERROR;
-
-    size = pread(w->pub->zone->fd, buf, len, from);
-
-    if (size != (ssize_t) len) {
-        goto done;
-    }
-
-    if (b) {
-        if (ngx_live_writer_close(w, n, end) != NGX_OK) {
-            goto done;
-        }
-
-        /* pages behind the end of a segment would never be freed */
-
-        w->pos = n ? from : w->seg.parts ? w->part : w->seg.offset;
-
-        if (ngx_live_writer_open(w, b) != NGX_OK) {
-            goto done;
-        }
-
-    } else {
-        if (ngx_live_writer_part(w, n, end) != NGX_OK) {
-            goto done;
-        }
-
-        w->pos = from;
-
-        if (ngx_live_writer_begin_part(w) != NGX_OK) {
-            goto done;
-        }
-    }
-
-    delta = w->pos - from;
-
-    if (ngx_live_writer_append(w, buf, len) != NGX_OK
-        || ngx_live_writer_flush(w) != NGX_OK)
-    {
-        goto done;
-    }
-
-    w->nsamples = moved;
-
-    for (i = 0; i < moved; i++) {
-        w->samples[i].offset += delta;
-    }
-
-    if (moved) {
-        w->end = w->samples[moved - 1].dts + w->samples[moved - 1].duration;
-
-        if (b) {
-            w->seg.start = w->samples[0].dts;
-            w->seg.flags |= LIVE_SEGMENT_INDEPENDENT;
-        }
-    }
-
-    w->frame.offset += delta;
-    rc = NGX_OK;
-
-done:
-
-    ngx_free(buf);
-
-    return rc;
 }

@@ -124,6 +124,7 @@ struct ngx_live_publication_s {
     uint64_t                 started;
 
     ngx_live_boundary_t      last;      /* the newest boundary */
+    ngx_live_writer_t       *lead;      /* whose it was */
     ngx_live_writer_t        writers[2];    /* by live_media_e */
     ngx_live_limit_t         limit;
     ngx_live_address_t       address;   /* of the publisher */
@@ -238,6 +239,14 @@ ngx_int_t ngx_live_cut_laggards(ngx_live_publication_t *pub, int64_t us);
 /* Takes the boundaries that the time of the track has reached; dts is where
  * the frame behind them is, in ticks. */
 ngx_int_t ngx_live_cut_queued(ngx_live_writer_t *w, int64_t us, int64_t dts);
+
+/*
+ * Where a segment ends, in ticks: at dts, where its next frame is.  Where
+ * frames were lost across the boundary, at that, so that segments of the same
+ * number line up (HLS-46); the next frame of sound is placed there.
+ */
+int64_t ngx_live_cut_joint(ngx_live_writer_t *w, ngx_live_boundary_t *b,
+    int64_t dts);
 
 /* Closes the part when a frame at dts, one more, would make it too long. */
 ngx_int_t ngx_live_cut_part(ngx_live_writer_t *w, int64_t dts);

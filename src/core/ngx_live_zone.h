@@ -236,6 +236,7 @@ typedef struct {
     int64_t                 start_us;
     int64_t                 grid_us;        /* 0: a timeline */
     uint32_t                tracks;         /* bits of those it has */
+    uint32_t                shown;          /* bits of those it was listed of */
     uint64_t                limit;          /* listed up to before this MSN */
     int64_t                 shift;          /* of its first segment */
 } ngx_live_period_sh_t;

@@ -185,7 +185,10 @@ ngx_http_live_missing(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx,
 }
 
 
-/* A rung is behind its source, whose segments players may count (DASH-3). */
+/*
+ * A rung is behind its source, and sound that was lost behind its picture,
+ * whose segments players may count (DASH-3).
+ */
 
 static ngx_uint_t
 ngx_http_live_is_due(ngx_http_live_ctx_t *ctx, ngx_live_track_sh_t *t)
@@ -194,13 +197,9 @@ ngx_http_live_is_due(ngx_http_live_ctx_t *ctx, ngx_live_track_sh_t *t)
     uint32_t              parts;
     ngx_live_track_sh_t  *lead;
 
-    if (!ngx_live_load(&t->rung)) {
-        return 0;
-    }
-
     lead = ngx_live_stream_lead(ctx->st);
 
-    return lead
+    return lead && lead != t
            && ngx_live_read_edge(ctx->st, ctx->id, lead, &tail, &msn, &parts)
               == NGX_OK
            && ctx->uri.number < msn + (parts != 0);

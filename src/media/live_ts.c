@@ -21,6 +21,7 @@
 #define LIVE_TS_CLOCK    90000
 #define LIVE_TS_REORDER  (LIVE_TS_CLOCK * 3 / 10)   /* DTS before the time */
 #define LIVE_TS_LEAD     (LIVE_TS_CLOCK / 5)        /* PCR before DTS */
+#define LIVE_TS_HOLE     (LIVE_TS_CLOCK * 3 / 20)   /* in the sound */
 #define LIVE_TS_WRAP     ((int64_t) 1 << 33)
 
 
@@ -109,6 +110,7 @@ static int
 live_ts_run(live_ts_muxer_t *m, int discontinuity, uint8_t **out, size_t *len)
 {
     int                rc, size;
+    int64_t            end;
     uint8_t           *data;
     unsigned           i;
     live_ts_layout_t   layout;
@@ -145,11 +147,17 @@ live_ts_run(live_ts_muxer_t *m, int discontinuity, uint8_t **out, size_t *len)
         /* the first track has the PCR: where its next sample goes */
 
         layout.pcr_pid = (unsigned) m->inputs[0].st->id;
+        layout.pcr_lead = LIVE_TS_REORDER + LIVE_TS_LEAD;
         layout.discontinuity = discontinuity;
 
         for (s = m->samples; s < m->samples + m->nsamples; s++) {
-            if (s->input == 0 && s->end - LIVE_TS_LEAD > layout.pcr_end) {
-                layout.pcr_end = s->end - LIVE_TS_LEAD;
+
+            /* an interruption may leave more sound than picture */
+
+            end = s->input ? s->at - LIVE_TS_REORDER - LIVE_TS_HOLE : s->end;
+
+            if (end - LIVE_TS_LEAD > layout.pcr_end) {
+                layout.pcr_end = end - LIVE_TS_LEAD;
             }
         }
 
@@ -411,15 +419,38 @@ live_ts_open(live_ts_muxer_t *m)
 }
 
 
+/*
+ * The muxer gathers frames of sound until one more is too much for a PES
+ * packet; behind a hole that would be when their time, and PCR, are over.
+ */
 static int
 live_ts_write_samples(live_ts_muxer_t *m)
 {
-    size_t  i;
+    size_t                   i;
+    int64_t                  sound;
+    const live_ts_sample_t  *s;
 
     m->reason = "libavformat refuses a sample for MPEG-TS";
 
+    sound = INT64_MAX;
+
     for (i = 0; i < m->nsamples; i++) {
-        if (live_ts_write_sample(m, &m->samples[i]) != LIVE_OK) {
+        s = &m->samples[i];
+
+        if (s->at - LIVE_TS_HOLE > sound) {
+
+            if (av_write_frame(m->ctx, NULL) < 0) {
+                return LIVE_ERROR;
+            }
+
+            sound = INT64_MAX;
+        }
+
+        if (m->inputs[s->input].st->id == LIVE_TS_AUDIO_PID) {
+            sound = s->at;
+        }
+
+        if (live_ts_write_sample(m, s) != LIVE_OK) {
             return LIVE_ERROR;
         }
     }

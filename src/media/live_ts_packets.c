@@ -19,6 +19,8 @@
 #define LIVE_TS_PCR_MOST   (90 * 90)    /* 90 kHz: 90 ms */
 #define LIVE_TS_PCR_WRAP   ((int64_t) 1 << 33)
 
+#define LIVE_TS_PES_PTS    14           /* bytes up to the end of a PTS */
+
 #define LIVE_TS_MEDIA      2
 
 
@@ -31,6 +33,7 @@ typedef struct {
     uint8_t         start;      /* payload_unit_start_indicator */
     int16_t         flags;      /* of the adaptation field, -1: none */
     int64_t         pcr;        /* 90 kHz, -1: none */
+    int64_t         due;        /* the PCR that it needs, -1: any */
 } live_ts_item_t;
 
 
@@ -56,12 +59,16 @@ static const unsigned  live_ts_pids[LIVE_TS_MEDIA] = {
 static int live_ts_parse(live_ts_arranger_t *a, const uint8_t *data,
     size_t len);
 static int live_ts_parse_item(live_ts_item_t *item, const uint8_t *p);
+static int64_t live_ts_pts(const live_ts_item_t *item, int64_t lead);
 static int live_ts_split(live_ts_arranger_t *a, unsigned media);
 static size_t live_ts_size(const live_ts_arranger_t *a);
 static int live_ts_write(live_ts_arranger_t *a);
+static int live_ts_late(const live_ts_item_t *item, int64_t pcr,
+    int64_t behind);
+static int live_ts_write_filler(live_ts_arranger_t *a, int64_t pcr);
 static size_t live_ts_next_pcr(const live_ts_arranger_t *a, size_t i,
     int64_t *pcr);
-static size_t live_ts_pcr_count(int64_t from, int64_t to);
+static int64_t live_ts_pcr_count(int64_t from, int64_t to);
 static int live_ts_write_item(live_ts_arranger_t *a,
     const live_ts_item_t *item);
 static int live_ts_write_tables(live_ts_arranger_t *a);
@@ -187,6 +194,10 @@ live_ts_parse(live_ts_arranger_t *a, const uint8_t *data, size_t len)
                           | LIVE_TS_AF_DISC;
         }
 
+        if (item->media && item->start) {
+            item->due = live_ts_pts(item, a->layout->pcr_lead);
+        }
+
         seen |= 1u << item->media;
 
         item->pieces = (item->len + live_ts_af_size(item) > LIVE_TS_ROOM)
@@ -233,8 +244,29 @@ live_ts_parse_item(live_ts_item_t *item, const uint8_t *p)
 
     item->payload = p + head;
     item->len = (uint8_t) (LIVE_TS_PACKET - head);
+    item->due = -1;
 
     return LIVE_OK;
+}
+
+
+/* The PTS of a PES packet, so much earlier; -1: it has none. */
+static int64_t
+live_ts_pts(const live_ts_item_t *item, int64_t lead)
+{
+    int64_t         pts;
+    const uint8_t  *p;
+
+    p = item->payload;
+
+    if (item->len < LIVE_TS_PES_PTS || !(p[7] & 0x80)) {
+        return -1;
+    }
+
+    pts = (int64_t) (p[9] >> 1 & 7) << 30 | (int64_t) p[10] << 22
+          | (int64_t) (p[11] >> 1) << 15 | (int64_t) p[12] << 7 | p[13] >> 1;
+
+    return (pts - lead) & (LIVE_TS_PCR_WRAP - 1);
 }
 
 
@@ -290,7 +322,7 @@ live_ts_size(const live_ts_arranger_t *a)
 
         if (a->items[i].pcr >= 0) {
             (void) live_ts_next_pcr(a, i, &pcr);
-            n += live_ts_pcr_count(a->items[i].pcr, pcr);
+            n += (size_t) live_ts_pcr_count(a->items[i].pcr, pcr);
         }
     }
 
@@ -301,21 +333,15 @@ live_ts_size(const live_ts_arranger_t *a)
 static int
 live_ts_write(live_ts_arranger_t *a)
 {
-    size_t                 i, next, from, k, added;
-    int64_t                pcr, step;
-    live_ts_item_t         filler;
+    size_t                 i, next;
+    int64_t                pcr, step, k, added;
     const live_ts_item_t  *item;
 
     k = 0;
     added = 0;
-    from = 0;
     next = 0;
     pcr = 0;
     step = 0;
-
-    memset(&filler, 0, sizeof(live_ts_item_t));
-    filler.media = (a->layout->pcr_pid == LIVE_TS_AUDIO_PID);
-    filler.flags = LIVE_TS_AF_PCR;
 
     for (i = 0; i < a->n; i++) {
         item = &a->items[i];
@@ -328,12 +354,22 @@ live_ts_write(live_ts_arranger_t *a)
             }
         }
 
+        /* what is missing between two PCRs: before the sound of its time, all
+         * before the second one */
+
+        while (added < k
+               && (i == next || live_ts_late(item, pcr, step * (added + 1))))
+        {
+            if (live_ts_write_filler(a, pcr + step * ++added) != LIVE_OK) {
+                return LIVE_ERROR;
+            }
+        }
+
         if (live_ts_write_item(a, item) != LIVE_OK) {
             return LIVE_ERROR;
         }
 
         if (item->pcr >= 0) {
-            from = i;
             next = live_ts_next_pcr(a, i, &pcr);
             k = live_ts_pcr_count(item->pcr, pcr);
             step = k ? ((pcr - item->pcr) & (LIVE_TS_PCR_WRAP - 1))
@@ -342,19 +378,11 @@ live_ts_write(live_ts_arranger_t *a)
             pcr = item->pcr;
             added = 0;
         }
+    }
 
-        /* evenly between the packets of either PCR */
-
-        while (added < k
-               && (i + 1 - from) * (k + 1) >= (next - from) * (added + 1))
-        {
-            added++;
-            filler.pcr = (pcr + step * (int64_t) added)
-                         & (LIVE_TS_PCR_WRAP - 1);
-
-            if (live_ts_write_item(a, &filler) != LIVE_OK) {
-                return LIVE_ERROR;
-            }
+    while (added < k) {
+        if (live_ts_write_filler(a, pcr + step * ++added) != LIVE_OK) {
+            return LIVE_ERROR;
         }
     }
 
@@ -365,6 +393,38 @@ live_ts_write(live_ts_arranger_t *a)
     }
 
     return LIVE_OK;
+}
+
+
+/* 1 when the item needs a PCR that is so much behind another one. */
+static int
+live_ts_late(const live_ts_item_t *item, int64_t pcr, int64_t behind)
+{
+    int64_t  diff;
+
+    if (item->due < 0) {
+        return 0;
+    }
+
+    diff = (item->due - pcr) & (LIVE_TS_PCR_WRAP - 1);
+
+    return diff < LIVE_TS_PCR_WRAP / 2 && diff >= behind;
+}
+
+
+static int
+live_ts_write_filler(live_ts_arranger_t *a, int64_t pcr)
+{
+    live_ts_item_t  filler;
+
+    memset(&filler, 0, sizeof(live_ts_item_t));
+
+    filler.media = (a->layout->pcr_pid == LIVE_TS_AUDIO_PID);
+    filler.flags = LIVE_TS_AF_PCR;
+    filler.pcr = pcr & (LIVE_TS_PCR_WRAP - 1);
+    filler.due = -1;
+
+    return live_ts_write_item(a, &filler);
 }
 
 
@@ -386,7 +446,7 @@ live_ts_next_pcr(const live_ts_arranger_t *a, size_t i, int64_t *pcr)
 
 
 /* How many are missing between two PCRs. */
-static size_t
+static int64_t
 live_ts_pcr_count(int64_t from, int64_t to)
 {
     int64_t  diff;
@@ -399,7 +459,7 @@ live_ts_pcr_count(int64_t from, int64_t to)
         return 0;
     }
 
-    return (size_t) ((diff - 1) / LIVE_TS_PCR_MOST);
+    return (diff - 1) / LIVE_TS_PCR_MOST;
 }
 
 

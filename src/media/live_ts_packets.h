@@ -25,13 +25,15 @@
 typedef struct {
     unsigned  pcr_pid;
     int64_t   pcr_end;          /* 90 kHz: that of the next segment */
+    int64_t   pcr_lead;         /* the same: before a PTS of sound */
     int       discontinuity;
 } live_ts_layout_t;
 
 
 /*
  * Rewrites len bytes of packets as live_ts.h says of live_ts_mux(); PCRs are
- * added where they are further apart than 100 ms (CMAF-56).  *out is freed
+ * added where they are further apart than 100 ms (CMAF-56), each before the
+ * sound that is presented pcr_lead later (HLS-84).  *out is freed
  * with free().  LIVE_ERROR with *reason.
  */
 int live_ts_arrange(const uint8_t *data, size_t len,

@@ -27,6 +27,8 @@ typedef struct {
     int64_t      pcr_last;
     int64_t      pcr_step;          /* largest */
     unsigned     npcr;
+    int64_t      least;             /* of sound, PTS behind the PCR */
+    int64_t      most;
 } packets_t;
 
 
@@ -75,6 +77,24 @@ read_pcr(packets_t *found, const uint8_t *p)
 }
 
 
+static void
+read_sound(packets_t *found, const uint8_t *p)
+{
+    int64_t  pts, lead;
+
+    p += 4 + ((p[3] & 0x20) ? 1 + p[4] : 0);
+
+    pts = (int64_t) (p[9] >> 1 & 7) << 30 | (int64_t) p[10] << 22
+          | (int64_t) (p[11] >> 1) << 15 | (int64_t) p[12] << 7 | p[13] >> 1;
+
+    lead = (pts - found->pcr_last) & (WRAP - 1);
+    lead = lead > WRAP / 2 ? lead - WRAP : lead;
+
+    found->least = lead < found->least ? lead : found->least;
+    found->most = lead > found->most ? lead : found->most;
+}
+
+
 static packets_t
 read_packets(const uint8_t *data, size_t size)
 {
@@ -84,6 +104,7 @@ read_packets(const uint8_t *data, size_t size)
     const uint8_t  *p;
 
     memset(&found, 0, sizeof(packets_t));
+    found.least = WRAP;
 
     for (i = 0; i < size; i += LIVE_TS_PACKET) {
         p = data + i;
@@ -133,6 +154,10 @@ read_packets(const uint8_t *data, size_t size)
         }
 
         found.last[m] = cc;
+
+        if (pid == AUDIO_PID && (p[1] & 0x40)) {
+            read_sound(&found, p);
+        }
     }
 
     return found;
@@ -471,6 +496,73 @@ test_discontinuity(void)
 }
 
 
+/* The frames of before a time last until what is so much later. */
+static void
+lose(media_t *m, uint32_t first, int64_t ticks)
+{
+    uint32_t  i;
+
+    m->samples[first - 1].duration += (uint32_t) ticks;
+
+    for (i = first; i < m->n; i++) {
+        m->samples[i].dts += ticks;
+    }
+}
+
+
+/* Where something was lost: the PCR is ahead of what there is (HLS-84). */
+static void
+test_hole(void)
+{
+    int            i, lost;
+    size_t         size;
+    uint8_t       *out;
+    media_t        v, a;
+    packets_t      found;
+    media_video_t  slow = { 160, 96, 15, 0, 0, 0 };
+
+    for (lost = 1; lost <= 3; lost++) {
+
+        tap_ok(media_video(&v, &slow, 90000, SEGMENTS * MEDIA_GOP) == LIVE_OK
+               && media_audio(&a, 48000, 48000, 94 * SEGMENTS) == LIVE_OK,
+               "H.264 and AAC");
+
+        if (lost & 1) {
+            lose(&v, 10, 1300 * 90);
+        }
+
+        if (lost & 2) {
+            lose(&a, 25, 1300 * 48);
+        }
+
+        /* it ends with the picture */
+
+        while (timeline(&a, &a.samples[a.n - 1])
+               >= timeline(&v, &v.samples[v.n - 1]))
+        {
+            free(a.data[--a.n]);
+        }
+
+        check(&v, &a, lost == 1 ? "no picture" : lost == 2 ? "no sound"
+                                                           : "a hole");
+
+        for (i = 0; i < SEGMENTS; i++) {
+            tap_ok(mux(&v, &a, i, 0, &out, &size) == LIVE_OK, "segment %d", i);
+
+            found = read_packets(out, size);
+            free(out);
+
+            tap_ok(found.least >= 9000 && found.most <= 90000,
+                   "sound is presented %d to %d ms behind its PCR",
+                   (int) (found.least / 90), (int) (found.most / 90));
+        }
+
+        media_free(&v);
+        media_free(&a);
+    }
+}
+
+
 /* More is reordered than is usual: each is decoded before it is presented. */
 static void
 test_reorder(void)
@@ -542,6 +634,7 @@ main(void)
 
     test_kinds();
     test_discontinuity();
+    test_hole();
     test_reorder();
 
     tap_ok(logged == 0, "libav has nothing to warn of: %u", logged);

@@ -362,7 +362,7 @@ sub progressive {
 
     $self->bad($uri, 'DASH-44', 'one chunk only')
         if @{ $mp4->{chunks} } < 2
-           && $r->{done} - $r->{started} > 0.5;
+           && $r->{done} - $r->{started} > 0.5 && !$self->is_short($r);
 
     # how it came is a matter of timing
     my $bursts = 1;
@@ -380,16 +380,31 @@ sub progressive {
 }
 
 
+# An interruption has ended it within its first part, and HLS says so.
+sub is_short {
+    my ($self, $r) = @_;
+
+    my $segment = $self->in_hls($r) or return 0;
+
+    return ($segment->{duration} // 9) < 0.5
+           || ($segment->{parts} // 9) < 2;
+}
+
+
 my %missing = (announced => 'DASH-3', oldest => 'DASH-3', listed => 'DASH-29',
                again => 'DASH-28', init => 'DASH-29');
 
 sub missing {
     my ($self, $uri, $r) = @_;
 
+    # a manifest cannot say that nothing came (HLS-22)
+    return if $r->{status} == 404 && $self->is_gap($r);
+
     $self->error_headers($uri, "answers $r->{status}", $r) if $r->{status};
 
     # what was announced of a grid may turn out to be behind the end
-    return if $r->{why} =~ /^(?:announced|again)$/ && $self->is_over($r);
+    return if $r->{why} =~ /^(?:announced|again)$/
+              && ($self->is_over($r) || $self->is_late($r));
 
     # the oldest may leave on the way
     return if $r->{why} eq 'oldest' && $r->{started} - $r->{at} > 3600;
@@ -399,6 +414,51 @@ sub missing {
                        $r->{why}, $r->{status},
                        $r->{truncated} ? ' and breaks off' : '',
                        $r->{started} - ($r->{at} // $r->{started}));
+}
+
+
+# What HLS says of the segment; undef when it is not known.
+sub in_hls {
+    my ($self, $r) = @_;
+
+    my $track = ($self->{crawl}{hls} || {})->{$r->{rep} // ''} or return undef;
+
+    return $track->{segments}{$r->{number} // -1};
+}
+
+
+sub is_gap {
+    my ($self, $r) = @_;
+
+    my $segment = $self->in_hls($r) or return 0;
+
+    return ($segment->{gap} || 'none') ne 'none';
+}
+
+
+# What was sent for the number is of a later time than the grid had promised:
+# the publisher has lost what was to be there.  It has sent nothing at all when
+# it has gone.
+sub is_late {
+    my ($self, $r) = @_;
+
+    my $known = $self->{periods}{$r->{period}} or return 0;
+    my $rep = $known->{reps}{$r->{rep}};
+    my $d = ($rep->{duration} || 0) / ($rep->{timescale} || 1);
+    my $segment = $self->in_hls($r);
+
+    return $self->away($r) if !$segment || ($segment->{pdt} // 'none') eq 'none';
+    return $segment->{pdt} > $self->{ast} + $known->{start} + $r->{offset}
+                             + $d / 2;
+}
+
+
+# There was no publisher for a part of the time that the request took.
+sub away {
+    my ($self, $r) = @_;
+
+    return scalar grep { $r->{done} >= $_->[0] && $r->{started} <= $_->[1] }
+                  @{ $self->{crawl}{away} || [] };
 }
 
 
@@ -571,10 +631,11 @@ sub same_as_hls {
     my $track = $self->{crawl}{hls}{$r->{rep}} or return;
     my $segment = $track->{segments}{$r->{number}} or return;
 
-    return if ($segment->{pdt} // 'none') eq 'none';
+    # what was static from the first on has no clock
+    return if ($segment->{pdt} // 'none') eq 'none' || !defined $self->{ast};
 
     my $first = $mp4->{samples}[0];
-    my $time = ($self->{ast} // 0) + $known->{zero}
+    my $time = $self->{ast} + $known->{zero}
                + ($first->{dts} + $first->{cts}) / $known->{timescale};
     my $moved = 1e-4 * abs($segment->{pdt} - ($self->{ast} // 0));
 
@@ -646,7 +707,8 @@ sub continuity {
 
 
 # DASH-30: what has no discontinuity and fits into the grid of the Period
-# before belongs there; some players cannot change from one to the next.
+# before, give or take a quarter of it, belongs there; some players cannot
+# change from one to the next.
 sub needed {
     my ($self, $before, $id) = @_;
 
@@ -666,11 +728,13 @@ sub needed {
             my $d = $a->{duration} / $a->{timescale};
             my $off = $served->{$number}{start} - $old->{start}
                       - ($number - $a->{start_number}) * $d;
+            my $over = $served->{$number}{end} - $served->{$number}{start} - $d;
 
             return if ($segment->{discontinuity} // 'unknown') ne 'none'
                       || $segment->{map} ne ($track->{segments}{
                          first_number($b) - 1} || {})->{map}
-                      || abs $off > $d / 2;
+                      || abs $off > $d / 4
+                      || $over > 0 && $off + $over > $d / 4;
         }
     }
 

@@ -192,8 +192,8 @@ sub segments {
         $self->bad($where, split /: /, $_, 2)
             for follows($segment, $mp4, $before, $before_msn, $msn);
 
-        lasts($self, $where, $segment, gaps($track, $msn)
-              + ($mp4->{end} - $mp4->{start}) / $init->{timescale});
+        lasts($self, $where, $segment, ($mp4->{end} - $mp4->{start})
+              / $init->{timescale}, last_gaps($track, $msn));
         on_clock($self, $where, $segment, $mp4, $init->{timescale}, $offsets);
         concatenation($self, $track, $msn, $bytes);
 
@@ -213,14 +213,23 @@ sub follows {
 }
 
 
-# Seconds for which parts have no media.
-sub gaps {
+# Seconds of the parts without media at the end of a segment, behind which time
+# does not go on: what had been announced of an end may be longer than it.
+sub last_gaps {
     my ($track, $msn) = @_;
+
+    my $next = $track->{segments}{$msn + 1};
+
+    return 0 if $next && $next->{complete}
+                && ($next->{discontinuity} || 'none') eq 'none'
+                && ($next->{gap} || 'none') eq 'none';
 
     my $sum = 0;
 
-    $sum += $_->{DURATION} for grep { $_ && $_->{GAP} }
-                               @{ $track->{parts}{$msn} || [] };
+    for my $part (reverse @{ $track->{parts}{$msn} || [] }) {
+        last unless $part && $part->{GAP};
+        $sum += $part->{DURATION};
+    }
 
     return $sum;
 }
@@ -228,13 +237,14 @@ sub gaps {
 
 # HLS-10: EXTINF is what the samples last, but for its rounding.
 sub lasts {
-    my ($self, $where, $segment, $duration) = @_;
+    my ($self, $where, $segment, $duration, $gaps) = @_;
 
     my ($digits) = $segment->{duration} =~ /\.(\d+)/;
-    my $unit = 10 ** -length($digits // '');
+    my $most = 2 * 10 ** -length($digits // '') + 1e-6;
+    my $off = $segment->{duration} - $duration;
 
     $self->bad($where, 'HLS-10', "EXTINF $segment->{duration} for $duration s")
-        if abs($segment->{duration} - $duration) > 2 * $unit + 1e-6;
+        if abs $off > $most && abs($off - $gaps) > $most + 0.001;
 }
 
 
@@ -313,21 +323,42 @@ sub all_parts {
         $end = undef if ($segment->{discontinuity} || 'none') ne 'none'
                         || !$track->{parts}{$msn - 1};
 
-        for my $part (@{ $track->{parts}{$msn} }) {
-            my $bytes = $part->{GAP} ? undef
-                        : bytes($self, $track, $part->{URI});
+        my @parts = @{ $track->{parts}{$msn} };
+        my $last = last_gaps($track, $msn);
 
-            $end = defined $bytes ? part($self, $track, $part, $bytes, $init,
-                                         $end)
+        for my $i (0 .. $#parts) {
+            next if !$parts[$i] || $parts[$i]{GAP};
+
+            my $bytes = bytes($self, $track, $parts[$i]{URI});
+
+            $end = defined $bytes ? part($self, $track, $parts[$i], $bytes,
+                                         $init, $end, gaps(@parts[$i + 1
+                                             .. $#parts]), $last)
                                   : undef;
         }
+
+        $end = undef if $last;
     }
+}
+
+
+# Seconds of the parts without media that parts begin with.
+sub gaps {
+    my (@parts) = @_;
+
+    my $sum = 0;
+
+    while (@parts && $parts[0] && $parts[0]{GAP}) {
+        $sum += (shift @parts)->{DURATION};
+    }
+
+    return $sum;
 }
 
 
 # Returns where it ends, in ticks.
 sub part {
-    my ($self, $track, $part, $bytes, $init, $end) = @_;
+    my ($self, $track, $part, $bytes, $init, $end, $gaps, $last) = @_;
 
     my $where = "$track->{name}/$part->{URI}";
     my $mp4 = Test::Live::MP4->segment($bytes);
@@ -343,6 +374,10 @@ sub part {
 
     my $off = ($part->{DURATION} || 0)
               - ($mp4->{end} - $mp4->{start}) / $init->{timescale};
+
+    # no part may be longer than the target (HLS-50): where media were lost the
+    # sample before them lasts on through parts that have none
+    $off += $gaps if $gaps && (abs $off > 0.001 || !$last);
 
     $self->bad($where, 'HLS-52', "DURATION is $off s off")
         if abs $off > 0.001;

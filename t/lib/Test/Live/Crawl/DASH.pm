@@ -178,11 +178,13 @@ sub on_grid {
 }
 
 
-# Once; those that are announced at their time, and once more later.
+# Once; those that are announced at their time, and once more later, or when
+# they are listed where they were not there in time.
 sub fetch {
     my ($self, $uri, %what) = @_;
 
-    return if $self->{wanted}{$uri}++;
+    return if $self->{wanted}{$uri}++
+              && !($what{why} eq 'listed' && delete $self->{late}{$uri});
 
     my $wait = ($what{at} // 0) - time();
 
@@ -210,6 +212,8 @@ sub request {
         $r{progressive} = 1 if ($r->{headers}{'transfer-encoding'} // '')
                                eq 'chunked';
         push @{ $self->{files}{$uri}{answers} }, \%r;
+        $self->{late}{$uri} = 1
+            if $what{why} eq 'announced' && $r->{status} != 200;
 
         $self->{loop}->after(0.7, sub {
             $self->request($uri, %what, why => 'again');
