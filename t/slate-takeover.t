@@ -36,7 +36,7 @@ live {
 
     application live { }
     application limit { max_publications 1; }
-    application short { resume 4s; }
+    application short { resume 8s; }
     application gone { slate gone.png; }
 
     application backup {
@@ -59,6 +59,9 @@ http {
         location /short/ { live_play short; }
         location /backup/ { live_play backup; }
         location ~ ^/streams/(\w+)$ { live_api $1; }
+        location /admin { live_api live; }
+        location = /metrics { live_metrics; }
+        location = /status { live_status; }
     }
 }
 CONF
@@ -82,6 +85,7 @@ changes();
 limit();
 backup();
 without();
+deleted();
 dies();
 reload();
 
@@ -208,7 +212,6 @@ sub goes_again {
 
 # Another size asks for another slate.
 sub changes {
-    my $count = () = made();
     my $c = client_on($workers[0]);
 
     away('live/changes');
@@ -241,6 +244,16 @@ sub limit {
     my $app = 'limit';
 
     away('limit/one');
+
+    my $metrics = $t->get('/metrics')->{body};
+    my %value = map { /^(live_stream_\w+)\{[^}]*stream="one"[^}]*\} (\S+)$/m }
+                split /\n/, $metrics;
+
+    is($value{live_stream_up}, 0, 'live_stream_up: there is no publisher');
+    is($value{live_stream_slate}, 1, 'live_stream_slate: but a slate');
+    is($value{live_stream_publications_total}, 1, 'which is none');
+    like($t->get('/status?application=limit')->{body}, qr/"slate":true/,
+         'live_status says so');
 
     my $c = client_on($workers[1]);
 
@@ -332,12 +345,36 @@ sub without {
 }
 
 
+# Who ends a stream wants no slate.
+sub deleted {
+    away('live/played');
+
+    my $c = client_on($workers[0]);
+
+    $c->connect('live');
+    $c->publish('live');
+    $c->set_chunk_size(4096);
+    $c->send_tags($tags);
+    ok($t->wait_for(sub { @{ dsn(playlist('live/live'), 0) } >= 2 }, 10,
+                    'segments'), 'a publisher');
+
+    for my $name (qw/ played live /) {
+        is($t->get("/admin/$name", method => 'DELETE')->{status}, 204,
+           "$name: the stream is ended");
+        ok($t->wait_for(sub { playlist("live/$name")->{endlist} }, 10,
+                        'ENDLIST'), "$name: which it is (HLS-14)");
+    }
+
+    ok(ended('played'), 'a slate ends then');
+    is(scalar(() = slates('live/live')), 0, 'and none begins');
+    $c->close();
+}
+
+
 # --- its worker ---------------------------------------------------------------
 
 # The others have no slate, and the time goes on.
 sub dies {
-    my $gone = time();
-
     away('short/dies', $workers[1]);
     grow('short/dies');
     kill 'KILL', $workers[1];
@@ -346,7 +383,7 @@ sub dies {
         my $p = playlist('short/dies');
 
         return $p && $p->{endlist} ? $p : 0;
-    }, 15, 'ENDLIST');
+    }, 25, 'ENDLIST');
 
     ok($p, 'its worker dies: the stream ends (HLS-14)');
     is_deeply(errors($p, 'short/dies/source'), [],
