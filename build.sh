@@ -25,7 +25,7 @@ NGINX_PACKAGES=(nginx nginx-dev libnginx-mod-stream)
 RUN_PACKAGES=(ca-certificates curl ffmpeg fonts-dejavu-core)
 NPM_PACKAGES=(nodejs npm)
 TEST_PACKAGES=(
-    perl openssl procps strace
+    perl python3 openssl procps strace
     clang libclang-rt-dev clang-tidy cppcheck universal-ctags
 
     # encoders and players that the tests drive
@@ -94,6 +94,8 @@ usage() {
 ./build.sh                  builds build/ngx_live_module.so
 ./build.sh run [--no-demo]  builds, starts nginx with examples/nginx.conf and
                             publishes a test pattern as stream "demo"
+./build.sh run service      starts it with examples/service.conf, for which see
+                            there what the environment says
 ./build.sh test [FILE...]   runs all tests, or those named: t/NAME.t,
                             t/unit/test_NAME.c, t/fuzz/fuzz_NAME.c, t/lint/NAME
 ./build.sh install          puts the .so where nginx loads modules from
@@ -572,7 +574,7 @@ cmd_install() {
 # Fills build/run, the prefix of the demo: what examples/nginx.conf names
 # relative to it is there.
 prepare_run() {
-    local dir=$1 modules file
+    local dir=$1 conf=$2 modules file
 
     mkdir -p "$dir/logs" "$dir/tmp" "$dir/modules"
 
@@ -587,13 +589,30 @@ prepare_run() {
         [[ -e $file ]] && ln -sfn "$file" "$dir/mime.types"
     done
 
+    fill_in < "$root/examples/$conf" > "$dir/nginx.conf"
+
     # a built-in stream module must not be loaded a second time
-    if stream_is_dynamic; then
-        cp "$root/examples/nginx.conf" "$dir/nginx.conf"
-    else
-        sed '/^load_module.*ngx_stream_module\.so;/d' \
-            "$root/examples/nginx.conf" > "$dir/nginx.conf"
-    fi
+    stream_is_dynamic \
+        || sed -i '/^load_module.*ngx_stream_module\.so;/d' "$dir/nginx.conf"
+}
+
+
+# What examples/service.conf has from the environment.
+fill_in() {
+    sed -e "s/\${SEGMENT_DURATION}/${SEGMENT_DURATION:-4}/" \
+        -e "s/\${PLAYLIST_SIZE}/${PLAYLIST_SIZE:-10}/" \
+        -e "s/\${LOW_LATENCY_HLS}/$(on_off "${LOW_LATENCY_HLS:-on}")/" \
+        -e "s/\${STALE_THRESHOLD}/${STALE_THRESHOLD:-600}/" \
+        -e "s/\${CLEANUP_INTERVAL}/${CLEANUP_INTERVAL:-60}/"
+}
+
+
+on_off() {
+    case ${1,,} in
+        true|yes|1) echo on ;;
+        false|no|0) echo off ;;
+        *)          echo "$1" ;;
+    esac
 }
 
 
@@ -621,7 +640,7 @@ check_ports() {
 
     ((${#busy[@]} == 0)) \
         || die "in use by another program: TCP port ${busy[*]};" \
-               "end it, or change the listen lines of examples/nginx.conf"
+               "end it, or change the listen lines of examples/$2"
 }
 
 
@@ -657,6 +676,16 @@ show_urls() {
     http=http://$host:8080
     rtmp=rtmp://$host/live
 
+    if [[ $2 == service.conf ]]; then
+        echo
+        echo "  API           http://localhost:8083/streams, see docs/api.md"
+        echo "  playlist      $http/streams/NAME/playlist.m3u8"
+        echo "  for a CDN     http://$host:8084/NAME/playlist.m3u8"
+        echo "  try           examples/client.py create cam"
+        echo
+        return
+    fi
+
     echo
     echo "  player page   $http/"
 
@@ -677,27 +706,28 @@ show_urls() {
 
 
 cmd_run() {
-    local demo=yes dir=$build/run
+    local demo=yes dir=$build/run conf=nginx.conf
 
     case ${1:-} in
         "")         ;;
         --no-demo)  demo= ;;
+        service)    demo='' dir=$build/service conf=service.conf ;;
         *)          die "run: unknown argument $1" ;;
     esac
 
     need "${RUN_PACKAGES[@]}"
     cmd_build
     npm_install "$root/examples/player"
-    prepare_run "$dir"
-    check_ports "$dir/nginx.conf"
-    run_all "$dir" "$demo"
+    prepare_run "$dir" "$conf"
+    check_ports "$dir/nginx.conf" "$conf"
+    run_all "$dir" "$demo" "$conf"
 }
 
 
 # Starts nginx and the demo's encoder and stays until a signal comes or nginx
 # is gone.
 run_all() {
-    local dir=$1 demo=$2 nginx_pid demo_pid='' stopping='' shown=''
+    local dir=$1 demo=$2 conf=$3 nginx_pid demo_pid='' stopping='' shown=''
     local globals="daemon off;"
 
     # a checkout below /root cannot be read by the workers' usual user
@@ -729,7 +759,7 @@ run_all() {
 
         if [[ -z $shown && -z $stopping ]]; then
             [[ -z $demo ]] || wait_for_playlist "$nginx_pid"
-            [[ -n $stopping ]] || show_urls "$demo"
+            [[ -n $stopping ]] || show_urls "$demo" "$conf"
             shown=yes
         fi
 

@@ -305,7 +305,20 @@ sub test_life {
     is(ask('GET', '/streams?state=live', '/')->{json}{total}, 1, 'listed: live');
     is(ask('GET', '/streams?state=away', '/')->{json}{total}, 0, 'not away');
 
+    my ($source) = grep { $_->{name} eq 'source' } @{ $r->{renditions} };
+
+    cmp_ok($source->{frames}, '>=', 30, 'frames of its source');
+    cmp_ok(abs($source->{key_frame_interval} - 0.5), '<', 0.01,
+           'their key frames');
+    is($r->{publisher}{address}, '127.0.0.1', 'where they come from');
+    ok($t->wait_for(sub { ask('GET', '/streams/cam/viewers', '/{id}/viewers')
+                          ->{json}{viewers} == 1 }, 15, 'a viewer'),
+       'its viewers') if $t->get('/live/cam/source/playlist.m3u8');
+
     unlike($t->log(), qr/$key/, 'the log does not have its key');
+    test_stop($pid, $key);
+    $pid = $t->ffmpeg_publish("live/cam?key=$key", clip => $tags, loop => -1);
+    $t->wait_for(sub { state_of('cam') eq 'live' }, 15, 'it');
     is(ask('DELETE', '/streams/cam', '/{id}')->{status}, 204, 'it is ended');
     ok($t->wait_for(sub { !$t->is_running($pid) }, 15, 'the encoder to stop'),
        'its encoder is told');
@@ -317,6 +330,25 @@ sub test_life {
          'the log says who did it');
     is(ask('GET', '/streams/cam', '/{id}')->{json}{created}, JSON::PP::false,
        'it is not created any more');
+}
+
+
+# It stays created, and is not published.
+sub test_stop {
+    my ($pid, $key) = @_;
+
+    is(ask('POST', '/streams/none/stop', '/{id}/stop')->{status}, 404, 'none');
+    ok(ask('POST', '/streams/cam/stop', '/{id}/stop')->{json}{stopped},
+       'it is stopped');
+    ok($t->wait_for(sub { !$t->is_running($pid) }, 15, 'the encoder to stop'),
+       'its encoder is told');
+
+    $pid = $t->ffmpeg_publish("live/cam?key=$key", clip => $tags, loop => -1);
+
+    ok($t->wait_for(sub { !$t->is_running($pid) }, 15, 'the encoder to stop'),
+       'nor does it come again');
+    is(ask('POST', '/streams/cam/start', '/{id}/start')->{json}{stopped},
+       JSON::PP::false, 'until it is started');
 }
 
 

@@ -28,6 +28,12 @@ sub adapted {
 
     my $text = $t->read_file($file);
 
+    # as service.conf says that they are by default
+    my %value = (SEGMENT_DURATION => 4, PLAYLIST_SIZE => 10,
+                 LOW_LATENCY_HLS => 'on', STALE_THRESHOLD => 600,
+                 CLEANUP_INTERVAL => 60);
+
+    $text =~ s/\$\{([A-Z_]+)\}/$value{$1}/g;
     $text =~ s/\blisten\s+(?:\S+:)?(\d+)/listen 127.0.0.1:%%PORT_$1%%/g;
     $text =~ s/^error_log\s+\S+/error_log $dir\/error.log/m;
     $text =~ s/^load_module \S+ngx_stream_module\.so;//m

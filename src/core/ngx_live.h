@@ -38,6 +38,7 @@ typedef struct {
     ngx_msec_t              segment_max;    /* multiple of a second */
     ngx_msec_t              part;           /* 0: no low latency */
     ngx_msec_t              window;
+    ngx_uint_t              window_segments;    /* it is made of; or 0 */
     ngx_msec_t              resume;
     ngx_msec_t              publish_timeout;
     ngx_msec_t              publish_stall;

@@ -23,6 +23,10 @@ static char *ngx_live_core_state_path(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_live_core_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_live_core_part(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_live_core_window(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_live_core_segment(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_live_core_max_message(ngx_conf_t *cf, void *post,
@@ -59,6 +63,10 @@ static ngx_conf_enum_t  ngx_live_core_transcode[] = {
 };
 
 
+/* "part on": what it is by default, once the segment is known */
+#define NGX_LIVE_CORE_ON  (NGX_CONF_UNSET_MSEC - 1)
+
+
 static ngx_command_t  ngx_live_core_commands[] = {
 
     { ngx_string("zone"),
@@ -91,16 +99,16 @@ static ngx_command_t  ngx_live_core_commands[] = {
 
     { ngx_string("part"),
       NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_live_core_part,
       0,
-      offsetof(ngx_live_app_conf_t, part),
+      0,
       NULL },
 
     { ngx_string("window"),
       NGX_LIVE_MAIN_CONF|NGX_LIVE_APP_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_live_core_window,
       0,
-      offsetof(ngx_live_app_conf_t, window),
+      0,
       NULL },
 
     { ngx_string("resume"),
@@ -287,9 +295,23 @@ ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_conf_merge_msec_value(conf->segment, prev->segment, 4000);
-    ngx_conf_merge_msec_value(conf->part, prev->part,
-                              ngx_min(500, conf->segment / 2));
+    ngx_conf_merge_msec_value(conf->part, prev->part, NGX_LIVE_CORE_ON);
+
+    if (conf->part == NGX_LIVE_CORE_ON) {
+        conf->part = ngx_min(500, conf->segment / 2);
+    }
+
+    /* a number of segments belongs to the "segment" that it comes to */
+
+    if (conf->window == NGX_CONF_UNSET_MSEC) {
+        conf->window_segments = prev->window_segments;
+    }
+
     ngx_conf_merge_msec_value(conf->window, prev->window, 60000);
+
+    if (conf->window_segments) {
+        conf->window = conf->window_segments * conf->segment;
+    }
     ngx_conf_merge_msec_value(conf->resume, prev->resume, 60000);
     ngx_conf_merge_msec_value(conf->publish_timeout, prev->publish_timeout,
                               10000);
@@ -435,6 +457,77 @@ ngx_live_core_state_path(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     lcf->zone->state_path = path;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_live_core_part(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_live_app_conf_t *acf = conf;
+
+    ngx_int_t   ms;
+    ngx_str_t  *value;
+
+    if (acf->part != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "on") == 0) {
+        acf->part = NGX_LIVE_CORE_ON;
+        return NGX_CONF_OK;
+    }
+
+    ms = ngx_strcmp(value[1].data, "off") == 0 ? 0
+                                               : ngx_parse_time(&value[1], 0);
+    if (ms == NGX_ERROR) {
+        return "invalid value";
+    }
+
+    acf->part = ms;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_live_core_window(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_live_app_conf_t *acf = conf;
+
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    if (acf->window != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strncmp(value[1].data, "segments=", 9) == 0) {
+        n = ngx_atoi(value[1].data + 9, value[1].len - 9);
+
+        if (n == NGX_ERROR || n < 3 || n > 10000) {
+            return "invalid value: 3 to 10000 segments";
+        }
+
+        /* as long as they are, once the segment is known */
+
+        acf->window_segments = n;
+        acf->window = 0;
+
+        return NGX_CONF_OK;
+    }
+
+    n = ngx_parse_time(&value[1], 0);
+    if (n == NGX_ERROR) {
+        return "invalid value";
+    }
+
+    acf->window = n;
 
     return NGX_CONF_OK;
 }

@@ -18,6 +18,8 @@ static void ngx_live_registry_drop(ngx_live_zone_t *zone,
     ngx_live_entry_sh_t **at);
 static ngx_uint_t ngx_live_registry_end(ngx_live_zone_t *zone, ngx_str_t *app,
     ngx_str_t *name);
+static ngx_uint_t ngx_live_registry_stale(ngx_live_entry_sh_t *e,
+    uint64_t now);
 static ngx_int_t ngx_live_registry_key(u_char *key);
 
 
@@ -271,6 +273,35 @@ ngx_live_registry_rotate(ngx_live_zone_t *zone, ngx_str_t *app,
 
 
 ngx_int_t
+ngx_live_registry_stop(ngx_live_zone_t *zone, ngx_str_t *app,
+    ngx_str_t *name, ngx_uint_t stopped)
+{
+    ngx_int_t             rc;
+    ngx_live_entry_sh_t  *e;
+
+    rc = NGX_DECLINED;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    e = *ngx_live_registry_at(zone, app, name);
+
+    if (e && e->created) {
+        e->stopped = stopped;
+        e->heard = ngx_live_now();
+        rc = NGX_OK;
+
+        if (stopped) {
+            (void) ngx_live_registry_end(zone, app, name);
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+ngx_int_t
 ngx_live_registry_delete(ngx_live_zone_t *zone, ngx_str_t *app,
     ngx_str_t *name, uint64_t banned)
 {
@@ -349,7 +380,9 @@ ngx_live_registry_admit_locked(ngx_live_zone_t *zone, ngx_str_t *app,
         return NGX_OK;
     }
 
-    if ((*entry)->banned > ngx_live_now()) {
+    if ((*entry)->banned > ngx_live_now()
+        || ((*entry)->created && (*entry)->stopped))
+    {
         return NGX_DECLINED;
     }
 
@@ -358,6 +391,26 @@ ngx_live_registry_admit_locked(ngx_live_zone_t *zone, ngx_str_t *app,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_live_registry_stale(ngx_live_entry_sh_t *e, uint64_t now)
+{
+    uint64_t  due;
+
+    if (e->stale == 0) {
+        return 0;
+    }
+
+    due = e->heard + e->stale;
+
+    if (e->cleanup) {
+        due = e->since + (due - e->since + e->cleanup - 1) / e->cleanup
+                         * e->cleanup;
+    }
+
+    return now >= due;
 }
 
 
@@ -395,7 +448,7 @@ ngx_live_registry_expire(ngx_live_zone_t *zone)
                 continue;
             }
 
-            if (e->created && e->stale && now >= e->heard + e->stale) {
+            if (e->created && ngx_live_registry_stale(e, now)) {
                 ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                               "created stream \"%V/%V\" is deleted: no "
                               "heartbeat for %uLs", &app, &name,

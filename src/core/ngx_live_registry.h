@@ -33,12 +33,14 @@ struct ngx_live_entry_sh_s {
     uint32_t                name_len;
 
     uint32_t                created;        /* 0: the name is only banned */
+    uint32_t                stopped;        /* it is not to be published */
     uint32_t                options;        /* NGX_LIVE_NO_* */
     u_char                  key[NGX_LIVE_KEY];
 
     uint64_t                since;          /* it was created */
     uint64_t                heard;          /* the last heartbeat */
     uint64_t                stale;          /* ms without one; 0: for ever */
+    uint64_t                cleanup;        /* ms between looks for that */
     uint64_t                banned;         /* until then */
 
     /* renditions that it has, of those of the application; 0: all */
@@ -73,6 +75,13 @@ ngx_int_t ngx_live_registry_rotate(ngx_live_zone_t *zone, ngx_str_t *app,
     ngx_str_t *name, ngx_live_entry_sh_t *entry);
 
 /*
+ * Says whether it may be published; where it may not, its publication ends as
+ * by ngx_live_registry_delete().
+ */
+ngx_int_t ngx_live_registry_stop(ngx_live_zone_t *zone, ngx_str_t *app,
+    ngx_str_t *name, ngx_uint_t stopped);
+
+/*
  * Deletes it, and ends the publication of that name: its worker does that
  * within a second.  Nobody publishes the name until banned.  NGX_DECLINED:
  * there is neither the one nor the other; the ban holds nevertheless.
@@ -82,8 +91,8 @@ ngx_int_t ngx_live_registry_delete(ngx_live_zone_t *zone, ngx_str_t *app,
 
 /*
  * May the name be published?  NGX_OK: yes, and *entry is what was created, if
- * anything (entry->created).  NGX_DECLINED: the name is banned.  The lock is
- * held.
+ * anything (entry->created).  NGX_DECLINED: the name is banned, or stopped.
+ * The lock is held.
  */
 ngx_int_t ngx_live_registry_admit_locked(ngx_live_zone_t *zone,
     ngx_str_t *app, ngx_str_t *name, ngx_live_entry_sh_t **entry);

@@ -19,6 +19,8 @@ typedef struct {
     ngx_http_complex_value_t  *play;        /* the same */
     ngx_str_t                  prefix;      /* of URIs, by its location */
     ngx_uint_t                 read_only;
+    ngx_uint_t                 stale;       /* s */
+    ngx_uint_t                 cleanup;     /* s */
 } ngx_http_live_api_loc_conf_t;
 
 
@@ -48,6 +50,8 @@ ngx_int_t ngx_http_live_api_list(ngx_http_request_t *r,
     ngx_http_live_api_ctx_t *ctx);
 ngx_int_t ngx_http_live_api_show(ngx_http_request_t *r,
     ngx_http_live_api_ctx_t *ctx);
+ngx_int_t ngx_http_live_api_viewers(ngx_http_request_t *r,
+    ngx_http_live_api_ctx_t *ctx);
 
 /* Answers what changes something; the body was read. */
 ngx_int_t ngx_http_live_api_create(ngx_http_request_t *r,
@@ -58,6 +62,8 @@ ngx_int_t ngx_http_live_api_heartbeat(ngx_http_request_t *r,
     ngx_http_live_api_ctx_t *ctx);
 ngx_int_t ngx_http_live_api_rotate(ngx_http_request_t *r,
     ngx_http_live_api_ctx_t *ctx);
+ngx_int_t ngx_http_live_api_stop(ngx_http_request_t *r,
+    ngx_http_live_api_ctx_t *ctx, ngx_uint_t stopped);
 
 /*
  * Adds where the stream is published to json, with its key where entry is not

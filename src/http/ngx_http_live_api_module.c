@@ -32,6 +32,8 @@ static ngx_int_t ngx_http_live_api_not_allowed(ngx_http_request_t *r,
 static void *ngx_http_live_api_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_live_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_int_t ngx_http_live_api_time(ngx_str_t *value, size_t skip,
+    ngx_uint_t *s);
 static ngx_http_complex_value_t *ngx_http_live_api_value(ngx_conf_t *cf,
     ngx_str_t *text);
 
@@ -194,8 +196,14 @@ ngx_http_live_api_read(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx)
         return ngx_http_live_api_show(r, ctx);
     }
 
+    if (ngx_http_live_api_action(ctx, "viewers")) {
+        return ngx_http_live_api_viewers(r, ctx);
+    }
+
     if (ngx_http_live_api_action(ctx, "heartbeat")
-        || ngx_http_live_api_action(ctx, "key"))
+        || ngx_http_live_api_action(ctx, "key")
+        || ngx_http_live_api_action(ctx, "start")
+        || ngx_http_live_api_action(ctx, "stop"))
     {
         return ngx_http_live_api_not_allowed(r, "POST, OPTIONS");
     }
@@ -279,6 +287,14 @@ ngx_http_live_api_write(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx)
 
     if (ngx_http_live_api_action(ctx, "key")) {
         return ngx_http_live_api_rotate(r, ctx);
+    }
+
+    if (ngx_http_live_api_action(ctx, "start")) {
+        return ngx_http_live_api_stop(r, ctx, 0);
+    }
+
+    if (ngx_http_live_api_action(ctx, "stop")) {
+        return ngx_http_live_api_stop(r, ctx, 1);
     }
 
     return ngx_http_live_api_error(r, NGX_HTTP_NOT_FOUND,
@@ -477,7 +493,40 @@ ngx_http_live_api_name(u_char *name, size_t len)
 static void *
 ngx_http_live_api_create_loc_conf(ngx_conf_t *cf)
 {
-    return ngx_pcalloc(cf->pool, sizeof(ngx_http_live_api_loc_conf_t));
+    ngx_http_live_api_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_live_api_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->stale = 600;
+    conf->cleanup = 1;
+
+    return conf;
+}
+
+
+/* Of a parameter, behind its name. */
+
+static ngx_int_t
+ngx_http_live_api_time(ngx_str_t *value, size_t skip, ngx_uint_t *s)
+{
+    ngx_int_t  n;
+    ngx_str_t  text;
+
+    text.data = value->data + skip;
+    text.len = value->len - skip;
+
+    n = ngx_parse_time(&text, 1);
+
+    if (n == NGX_ERROR || n < 1 || n > 86400) {
+        return NGX_ERROR;
+    }
+
+    *s = n;
+
+    return NGX_OK;
 }
 
 
@@ -506,6 +555,28 @@ ngx_http_live_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         if (ngx_strcmp(value[i].data, "read") == 0) {
             alcf->read_only = 1;
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "stale=", 6) == 0) {
+
+            if (ngx_http_live_api_time(&value[i], 6, &alcf->stale)
+                != NGX_OK)
+            {
+                return "invalid \"stale\": 1s to 1d";
+            }
+
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "cleanup=", 8) == 0) {
+
+            if (ngx_http_live_api_time(&value[i], 8, &alcf->cleanup)
+                != NGX_OK)
+            {
+                return "invalid \"cleanup\": 1s to 1d";
+            }
+
             continue;
         }
 

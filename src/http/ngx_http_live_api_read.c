@@ -24,6 +24,7 @@ typedef struct {
     uint32_t            rung;
     uint32_t            hidden;
     uint32_t            paused;
+    ngx_live_track_stat_t  stat;
 } ngx_http_live_api_track_t;
 
 
@@ -61,6 +62,7 @@ typedef struct {
     uint32_t            lag;                /* ms */
     uint64_t            queued;             /* bytes */
     uint64_t            skipped;
+    ngx_live_stream_stat_t  stat;
 
     ngx_uint_t          ntracks;
     ngx_http_live_api_track_t  tracks[NGX_LIVE_MAX_TRACKS];
@@ -100,6 +102,7 @@ static ngx_int_t ngx_http_live_api_detail(ngx_http_request_t *r,
     ngx_http_live_api_ctx_t *ctx, ngx_http_live_api_detail_t *d,
     json_t *json);
 static json_t *ngx_http_live_api_rendition(ngx_http_live_api_track_t *t);
+static json_t *ngx_http_live_api_figures(ngx_http_live_api_track_t *t);
 
 
 /* by ngx_live_state_e; the first one is of what is created only */
@@ -352,6 +355,7 @@ ngx_http_live_api_copy_track(ngx_http_live_api_track_t *to,
     to->rung = t->rung;
     to->hidden = t->hidden;
     to->paused = (t->paused != 0);
+    to->stat = t->stat;
 }
 
 
@@ -471,6 +475,7 @@ ngx_http_live_api_find(ngx_http_live_api_ctx_t *ctx,
         d->lag = st->lag;
         d->queued = st->queued;
         d->skipped = st->skipped;
+        d->stat = st->stat;
 
         for (i = 0; i < st->ntracks; i++) {
             ngx_http_live_api_copy_track(&d->tracks[i], &st->tracks[i]);
@@ -503,16 +508,33 @@ ngx_http_live_api_detail(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
                                                - ngx_live_now()) / 1000));
     }
 
+    if (d->stream.created) {
+        (void) json_object_set_new(json, "stopped",
+                                   json_boolean(d->entry.stopped));
+    }
+
     if (d->stream.published) {
         (void) json_object_set_new(json, "bytes",
                                   json_integer((json_int_t) d->stream.bytes));
+        (void) json_object_set_new(json, "viewers",
+                             json_integer((json_int_t) d->stat.viewers));
 
         (void) json_object_set_new(json, "timeline",
-               json_pack("{s:s,s:I,s:I,s:i,s:f}", "epoch", d->epoch,
+               json_pack("{s:s,s:I,s:I,s:i,s:f,s:I}", "epoch", d->epoch,
                          "media_sequence", (json_int_t) d->msn,
                          "discontinuities", (json_int_t) d->dsn,
                          "target_duration", (int) d->target_duration,
-                         "part_target", d->part_target / 1000.0));
+                         "part_target", d->part_target / 1000.0,
+                         "dropped_frames",
+                         (json_int_t) (d->stat.dropped[0]
+                                       + d->stat.dropped[1])));
+
+        if (d->stream.state == NGX_LIVE_STREAM_LIVE) {
+            (void) json_object_set_new(json, "publisher",
+                   json_pack("{s:s,s:f,s:I}", "address", d->stat.peer,
+                             "round_trip", d->stat.rtt / 1000000.0,
+                             "bitrate", (json_int_t) d->stat.in.rate10));
+        }
 
         renditions = json_array();
 
@@ -569,7 +591,50 @@ ngx_http_live_api_rendition(ngx_http_live_api_track_t *t)
 
     if (json) {
         (void) json_object_update_new(json, ngx_http_live_api_media(t));
+        (void) json_object_update_new(json, ngx_http_live_api_figures(t));
     }
 
     return json;
+}
+
+
+static json_t *
+ngx_http_live_api_figures(ngx_http_live_api_track_t *t)
+{
+    ngx_live_track_stat_t  *s;
+
+    s = &t->stat;
+
+    return json_pack("{s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f}",
+                     "frames", (json_int_t) s->frames,
+                     "gaps", (json_int_t) s->gaps,
+                     "bitrate", (json_int_t) s->rate.rate10,
+                     "frame_rate", s->rate.mhz / 1000.0,
+                     "key_frame_interval", s->key / 1000000.0,
+                     "key_frame_interval_max", s->key_max / 1000000.0,
+                     "segment_duration", s->segment / 1000000.0,
+                     "part_duration", s->part / 1000000.0,
+                     "lateness", s->late / 1000000.0);
+}
+
+
+ngx_int_t
+ngx_http_live_api_viewers(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx)
+{
+    ngx_http_live_api_detail_t  *d;
+
+    d = ngx_pcalloc(r->pool, sizeof(ngx_http_live_api_detail_t));
+    if (d == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!ngx_http_live_api_find(ctx, d)) {
+        return ngx_http_live_api_error(r, NGX_HTTP_NOT_FOUND,
+                                       "there is no such stream");
+    }
+
+    return ngx_http_live_api_send(r, NGX_HTTP_OK,
+               json_pack("{s:s%,s:I}",
+                         "stream_id", ctx->stream.data, ctx->stream.len,
+                         "viewers", (json_int_t) d->stat.viewers));
 }

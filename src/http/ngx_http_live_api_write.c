@@ -8,7 +8,6 @@
 #include "ngx_live_variant.h"
 
 
-#define NGX_HTTP_LIVE_API_STALE      600        /* s */
 #define NGX_HTTP_LIVE_API_MAX_STALE  86400
 #define NGX_HTTP_LIVE_API_MAX_BAN    (366 * 86400)
 
@@ -155,8 +154,10 @@ ngx_http_live_api_fields(ngx_http_live_api_ctx_t *ctx, json_t *request,
         entry->stale = 0;
 
     } else if (entry->stale == 0) {
-        entry->stale = NGX_HTTP_LIVE_API_STALE * 1000;
+        entry->stale = ctx->conf->stale * 1000;
     }
+
+    entry->cleanup = ctx->conf->cleanup * 1000;
 
     return wrong;
 }
@@ -437,6 +438,30 @@ ngx_http_live_api_rotate(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx)
     }
 
     return ngx_http_live_api_send(r, NGX_HTTP_OK, json);
+}
+
+
+ngx_int_t
+ngx_http_live_api_stop(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
+    ngx_uint_t stopped)
+{
+    if (ngx_live_registry_stop(ngx_live_zone(), &ctx->application,
+                               &ctx->stream, stopped)
+        != NGX_OK)
+    {
+        return ngx_http_live_api_error(r, NGX_HTTP_NOT_FOUND,
+                                       "no such stream was created");
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                  "stream \"%V/%V\" is %s by the control API",
+                  &ctx->application, &ctx->stream,
+                  stopped ? "stopped" : "started");
+
+    return ngx_http_live_api_send(r, NGX_HTTP_OK,
+               json_pack("{s:s%,s:b}",
+                         "stream_id", ctx->stream.data, ctx->stream.len,
+                         "stopped", (int) stopped));
 }
 
 

@@ -169,8 +169,8 @@ ngx_stream_live_rtmp_claim(ngx_stream_live_rtmp_ctx_t *ctx)
     case NGX_LIVE_PUBLISH_BANNED:
         ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.Denied",
                                     (char *) ctx->name_buf,
-                                    "the stream was ended and is banned for "
-                                    "now");
+                                    "the stream is stopped, or banned for "
+                                    "now, by the control API");
         return;
 
     case NGX_LIVE_PUBLISH_WAITS:
