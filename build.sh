@@ -19,7 +19,7 @@ BUILD_PACKAGES=(
     gcc libc6-dev make pkgconf
     libavfilter-dev libavformat-dev libavcodec-dev
     libswscale-dev libswresample-dev libavutil-dev
-    libjansson-dev libssl-dev zlib1g-dev libpcre2-dev
+    libcurl4-openssl-dev libjansson-dev libssl-dev zlib1g-dev libpcre2-dev
 )
 NGINX_PACKAGES=(nginx nginx-dev libnginx-mod-stream)
 RUN_PACKAGES=(ca-certificates curl ffmpeg fonts-dejavu-core)

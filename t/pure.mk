@@ -15,10 +15,10 @@ TARGETS   := $(notdir $(basename $(wildcard t/fuzz/fuzz_*.c)))
 
 INCS      := -Isrc/base -Isrc/proto -Isrc/media -Isrc/manifest -It/unit
 PACKAGES  := libavfilter libavformat libavcodec libswscale libswresample \
-             libavutil libcrypto zlib
+             libavutil libcrypto zlib jansson
 LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null || \
                echo -lavfilter -lavformat -lavcodec -lswscale -lswresample \
-                    -lavutil -lcrypto -lz) -lpthread -lm
+                    -lavutil -lcrypto -lz -ljansson) -lpthread -lm
 
 SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS      = -std=gnu11 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Werror \

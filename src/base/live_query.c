@@ -13,7 +13,7 @@ static int live_query_hex(char c);
 int
 live_query_find(const char *query, const char *name, char *buf, size_t size)
 {
-    int          hi, lo;
+    int          byte;
     char         c;
     size_t       len, n;
     const char  *p, *value, *last;
@@ -33,16 +33,15 @@ live_query_find(const char *query, const char *name, char *buf, size_t size)
             c = *value++;
 
             if (c == '%' && last - value >= 2) {
-                hi = live_query_hex(value[0]);
-                lo = live_query_hex(value[1]);
+                byte = live_query_byte(value);
 
-                if (hi >= 0 && lo >= 0) {
-                    c = (char) (hi << 4 | lo);
+                if (byte == 0) {
+                    return LIVE_ERROR;
+                }
+
+                if (byte > 0) {
+                    c = (char) byte;
                     value += 2;
-
-                    if (c == '\0') {
-                        return LIVE_ERROR;
-                    }
                 }
             }
 
@@ -59,6 +58,18 @@ live_query_find(const char *query, const char *name, char *buf, size_t size)
     }
 
     return LIVE_AGAIN;
+}
+
+
+int
+live_query_byte(const char *digits)
+{
+    int  hi, lo;
+
+    hi = live_query_hex(digits[0]);
+    lo = (hi < 0) ? -1 : live_query_hex(digits[1]);
+
+    return lo < 0 ? -1 : hi << 4 | lo;
 }
 
 

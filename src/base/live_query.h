@@ -20,6 +20,9 @@
 int live_query_find(const char *query, const char *name, char *buf,
     size_t size);
 
+/* The byte that two hexadecimal digits stand for, -1 where they are none. */
+int live_query_byte(const char *digits);
+
 /* What stands behind the '?' of a URL, "" where there is none. */
 const char *live_query_of(const char *url);
 

@@ -69,6 +69,8 @@ ngx_live_publish_open(ngx_live_publisher_t *p,
     pub->socket = p->socket;
     ngx_live_claim_peer(pub, p);
     pub->limit.msec = ngx_current_msec;
+    pub->limit.rate = p->max_bitrate;
+    pub->left_out = p->left_out;
     pub->log = p->log;
     pub->lost = p->lost;
     pub->data = p->data;

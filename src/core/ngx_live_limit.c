@@ -106,8 +106,13 @@ ngx_live_limit_check(ngx_live_publication_t *pub, size_t bytes)
     app = pub->app;
     limit = &pub->limit;
 
-    if (app->max_bitrate) {
-        rate = app->max_bitrate;
+    rate = app->max_bitrate;
+
+    if (limit->rate && (rate == 0 || limit->rate < rate)) {
+        rate = limit->rate;
+    }
+
+    if (rate) {
         elapsed = ngx_min(ngx_current_msec - limit->msec,
                           app->max_bitrate_window);
         drained = rate * elapsed / 1000;
@@ -131,6 +136,13 @@ ngx_live_limit_check(ngx_live_publication_t *pub, size_t bytes)
     }
 
     return NULL;
+}
+
+
+void
+ngx_live_publish_max_bitrate(ngx_live_publication_t *pub, uint64_t rate)
+{
+    pub->limit.rate = rate;
 }
 
 

@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
     uint64_t                 excess;    /* bits above the rate */
     ngx_msec_t               msec;      /* of ngx_current_msec, for those */
+    uint64_t                 rate;      /* bit/s; 0: as the application */
     int64_t                  key_us;    /* the last key frame of video ... */
     int64_t                  video_us;  /* ... and the last frame */
     unsigned                 video:1;   /* there was one */

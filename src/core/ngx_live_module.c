@@ -13,6 +13,7 @@
 #include "ngx_live_make.h"
 #include "ngx_live_slate.h"
 #include "ngx_live_stat.h"
+#include "ngx_live_callback.h"
 
 
 static void *ngx_live_create_conf(ngx_cycle_t *cycle);
@@ -566,6 +567,7 @@ ngx_live_exit_process(ngx_cycle_t *cycle)
     if (lcf->block && (ngx_process == NGX_PROCESS_WORKER
                        || ngx_process == NGX_PROCESS_SINGLE))
     {
+        ngx_live_callback_exit_process();
         ngx_live_slate_exit_process();
         ngx_live_make_exit_process();
         ngx_live_stat_flush(lcf->zone);

@@ -47,6 +47,8 @@ typedef struct {
     void                   *data;
     uint32_t                client;     /* a hash: whose connection it is */
     uint64_t                asked;      /* Unix ms; 0 when it asks first */
+    uint64_t                max_bitrate;    /* bit/s; 0: as the application */
+    uint32_t                left_out;   /* bits of its renditions: not made */
     unsigned                slate:1;    /* it stands in for one that is away */
 } ngx_live_publisher_t;
 
@@ -179,6 +181,10 @@ extern ngx_live_tap_t  *ngx_live_tap;
 
 /* 1 while this worker is the writer of the stream, or may become it. */
 ngx_uint_t ngx_live_publish_owns(ngx_live_publication_t *pub);
+
+/* From here on the publisher may send so many bit/s, and not more than the
+ * application allows; 0: as many as that. */
+void ngx_live_publish_max_bitrate(ngx_live_publication_t *pub, uint64_t rate);
 
 /* 1 while it waits for the stream. */
 ngx_uint_t ngx_live_publish_waits(ngx_live_publication_t *pub);

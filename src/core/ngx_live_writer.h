@@ -108,6 +108,7 @@ struct ngx_live_publication_s {
     uint64_t                 place;     /* of the one that stands by, or 0 */
     void                    *tap;       /* of ngx_live_tap, or NULL */
     ngx_uint_t               rungs;     /* tracks that the tap announces */
+    uint32_t                 left_out;  /* of the application's renditions */
 
     live_clock_t             clock;
     live_drift_t             drift;

@@ -66,6 +66,10 @@ typedef struct {
 } ngx_stream_live_media_t;
 
 
+/* What a site's own server is asked and told of a publisher. */
+typedef struct ngx_stream_live_hook_s  ngx_stream_live_hook_t;
+
+
 typedef struct {
     ngx_stream_session_t     *session;
     live_rtmp_session_t      *rtmp;
@@ -76,6 +80,7 @@ typedef struct {
     ngx_live_app_conf_t      *app;
     ngx_live_publication_t   *pub;
     ngx_live_publisher_t      publisher;
+    ngx_stream_live_hook_t   *hook;         /* or NULL */
     ngx_str_t                 name;
     u_char                    name_buf[NGX_LIVE_MAX_NAME + 1];
     const char               *state;        /* of $live_state */
@@ -119,6 +124,15 @@ void ngx_stream_live_rtmp_unpublish(void *data);
 
 /* Answers a publish that was not answered yet, or asks again later. */
 void ngx_stream_live_rtmp_claim(ngx_stream_live_rtmp_ctx_t *ctx);
+
+/* Refuses it, and logs why; name is the peer's, or NULL: it is not shown. */
+void ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx,
+    const char *code, const char *name, const char *reason);
+
+/* Ends a publication for a reason of the server, which is told the publisher;
+ * state: of $live_state. */
+void ngx_stream_live_rtmp_end(ngx_stream_live_rtmp_ctx_t *ctx,
+    const char *state, const char *reason);
 
 /* Another publisher has the stream: tells this one, and ends. */
 void ngx_stream_live_rtmp_lost(void *data);

@@ -7,7 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_live_limit.h"
-#include "ngx_stream_live_rtmp.h"
+#include "ngx_stream_live_hook.h"
 
 
 /* read at once; media is written on from here, so one buffer serves all */
@@ -423,6 +423,8 @@ ngx_stream_live_rtmp_cleanup(void *data)
         ctx->pub = NULL;
     }
 
+    ngx_stream_live_hook_close(ctx);
+
     live_rtmp_destroy(ctx->rtmp);
 }
 
@@ -694,6 +696,8 @@ ngx_stream_live_rtmp_linger(ngx_stream_live_rtmp_ctx_t *ctx)
         ngx_live_publish_close(ctx->pub);
         ctx->pub = NULL;
     }
+
+    ngx_stream_live_hook_close(ctx);
 
     if (ctx->lingering) {
         return;

@@ -4,6 +4,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_stream_live_auth.h"
+#include "ngx_stream_live_hook.h"
 
 
 static void ngx_stream_live_rtmp_publisher(ngx_stream_live_rtmp_ctx_t *ctx,
@@ -12,8 +13,6 @@ static uint32_t ngx_stream_live_rtmp_client(ngx_stream_live_rtmp_ctx_t *ctx,
     const char *encoder);
 static void ngx_stream_live_rtmp_removed(ngx_stream_live_rtmp_ctx_t *ctx);
 static void ngx_stream_live_rtmp_ended(ngx_stream_live_rtmp_ctx_t *ctx);
-static void ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx,
-    const char *code, const char *name, const char *reason);
 
 
 int
@@ -78,7 +77,20 @@ ngx_stream_live_rtmp_publish(void *data, const live_rtmp_publish_t *p)
     }
 
     ngx_stream_live_rtmp_publisher(ctx, p);
-    ngx_stream_live_rtmp_claim(ctx);
+
+    switch (ngx_stream_live_hook_open(ctx, p)) {
+
+    case NGX_OK:
+        ngx_stream_live_rtmp_claim(ctx);
+        break;
+
+    case NGX_AGAIN:
+        break;
+
+    default:
+        ngx_stream_live_rtmp_refuse(ctx, "NetStream.Publish.Denied", name,
+                                    "the callback cannot be asked");
+    }
 
     return LIVE_OK;
 }
@@ -102,6 +114,8 @@ ngx_stream_live_rtmp_publisher(ngx_stream_live_rtmp_ctx_t *ctx,
     publisher->data = ctx;
     publisher->client = ngx_stream_live_rtmp_client(ctx, p->flash_ver);
     publisher->asked = 0;
+    publisher->max_bitrate = 0;
+    publisher->left_out = 0;
 }
 
 
@@ -188,6 +202,7 @@ ngx_stream_live_rtmp_claim(ngx_stream_live_rtmp_ctx_t *ctx)
     ctx->nal_length_size = 0;
 
     live_rtmp_accept(ctx->rtmp);
+    ngx_stream_live_hook_begun(ctx);
 
     /* to be called when the worker begins to shut down */
     c->idle = 1;
@@ -267,21 +282,24 @@ ngx_stream_live_rtmp_lost(void *data)
 static void
 ngx_stream_live_rtmp_removed(ngx_stream_live_rtmp_ctx_t *ctx)
 {
-    ngx_connection_t  *c;
-
-    c = ctx->session->connection;
-
-    ngx_log_error(NGX_LOG_ERR, c->log, 0,
+    ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
                   "publishing ends: the new configuration has no application "
                   "\"%V\"", &ctx->app->name);
 
-    ctx->state = "removed";
+    ngx_stream_live_rtmp_end(ctx, "removed", "the application was removed");
+}
+
+
+void
+ngx_stream_live_rtmp_end(ngx_stream_live_rtmp_ctx_t *ctx, const char *state,
+    const char *reason)
+{
+    ctx->state = state;
     ctx->closing = 1;
 
-    live_rtmp_close(ctx->rtmp, "NetStream.Publish.Denied",
-                    "the application was removed");
+    live_rtmp_close(ctx->rtmp, "NetStream.Publish.Denied", reason);
 
-    ngx_post_event(c->write, &ngx_posted_events);
+    ngx_post_event(ctx->session->connection->write, &ngx_posted_events);
 }
 
 
@@ -305,7 +323,7 @@ ngx_stream_live_rtmp_ended(ngx_stream_live_rtmp_ctx_t *ctx)
 }
 
 
-static void
+void
 ngx_stream_live_rtmp_refuse(ngx_stream_live_rtmp_ctx_t *ctx, const char *code,
     const char *name, const char *reason)
 {
@@ -344,6 +362,8 @@ ngx_stream_live_rtmp_unpublish(void *data)
 
     ngx_live_publish_close(ctx->pub);
     ctx->pub = NULL;
+
+    ngx_stream_live_hook_close(ctx);
 
     ngx_add_timer(ctx->session->connection->read,
                   ctx->limits->connect_timeout);

@@ -55,7 +55,8 @@ typedef struct {
 } live_rtmp_conf_t;
 
 
-/* The strings live until the callback returns; app and name are decoded from
+/* The strings live until the callback returns, those of connect (app, app_args
+ * and the last four) as long as the session; app and name are decoded from
  * AMF and neither percent-decoded nor checked beyond control characters. */
 typedef struct {
     const char     *app;            /* RTMP-57 normalised, without its query */
@@ -64,6 +65,8 @@ typedef struct {
     const char     *args;           /* after '?', or "" */
     const char     *tc_url;
     const char     *flash_ver;      /* names the encoder */
+    const char     *swf_url;
+    const char     *page_url;
 } live_rtmp_publish_t;
 
 

@@ -240,6 +240,8 @@ live_rtmp_publish(live_rtmp_session_t *s, live_rtmp_command_t *cmd)
     p.name = buf;
     p.tc_url = s->tc_url;
     p.flash_ver = s->flash_ver;
+    p.swf_url = s->swf_url;
+    p.page_url = s->page_url;
 
     s->state = LIVE_RTMP_PENDING;
 

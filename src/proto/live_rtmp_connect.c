@@ -8,6 +8,7 @@
 
 #define LIVE_RTMP_MAX_URL       2048
 #define LIVE_RTMP_MAX_VERSION   128
+#define LIVE_RTMP_MAX_PAGE      512
 
 
 typedef struct {
@@ -17,6 +18,8 @@ typedef struct {
     live_amf_str_t               app;
     live_amf_str_t               tc_url;
     live_amf_str_t               flash_ver;
+    live_amf_str_t               swf_url;
+    live_amf_str_t               page_url;
     double                       encoding;
 } live_rtmp_connect_t;
 
@@ -88,6 +91,12 @@ live_rtmp_connect_property(void *ctx, const live_amf_str_t *name,
     } else if (live_amf_str_is(name, "flashVer")) {
         c->flash_ver = v->str;
 
+    } else if (live_amf_str_is(name, "swfUrl")) {
+        c->swf_url = v->str;
+
+    } else if (live_amf_str_is(name, "pageUrl")) {
+        c->page_url = v->str;
+
     } else if (live_amf_str_is(name, "objectEncoding")) {
         c->encoding = v->number;
 
@@ -142,7 +151,7 @@ live_rtmp_connect_save(live_rtmp_session_t *s, const live_rtmp_connect_t *c,
     args_size = strlen(args) + 1;
 
     p = malloc(app_size + args_size + LIVE_RTMP_MAX_URL
-               + LIVE_RTMP_MAX_VERSION);
+               + LIVE_RTMP_MAX_VERSION + 2 * LIVE_RTMP_MAX_PAGE);
     if (p == NULL) {
         return LIVE_ERROR;
     }
@@ -164,6 +173,14 @@ live_rtmp_connect_save(live_rtmp_session_t *s, const live_rtmp_connect_t *c,
 
     s->flash_ver = p;
     live_amf_str_print(&c->flash_ver, p, LIVE_RTMP_MAX_VERSION);
+    p += LIVE_RTMP_MAX_VERSION;
+
+    s->swf_url = p;
+    live_amf_str_print(&c->swf_url, p, LIVE_RTMP_MAX_PAGE);
+    p += LIVE_RTMP_MAX_PAGE;
+
+    s->page_url = p;
+    live_amf_str_print(&c->page_url, p, LIVE_RTMP_MAX_PAGE);
 
     return LIVE_OK;
 }

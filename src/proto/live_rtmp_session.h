@@ -86,6 +86,8 @@ struct live_rtmp_session_s {
     const char                  *app_args;
     const char                  *tc_url;
     const char                  *flash_ver;
+    const char                  *swf_url;
+    const char                  *page_url;
 
     live_rtmp_bytes_t            out;
     live_rtmp_bytes_t            held;          /* input while PENDING */

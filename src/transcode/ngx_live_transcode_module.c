@@ -113,13 +113,22 @@ ngx_live_transcode_init_process(ngx_cycle_t *cycle)
 static void *
 ngx_live_transcode_open(ngx_live_publication_t *pub, ngx_live_app_conf_t *app)
 {
-    ngx_uint_t              i;
+    ngx_uint_t              i, rungs;
     live_rung_t            *conf;
     ngx_live_transcoder_t  *tc;
 
-    if (app->renditions == NULL
-        || (app->copy && app->renditions->nelts == 1))
-    {
+    if (app->renditions == NULL) {
+        return NULL;
+    }
+
+    conf = app->renditions->elts;
+    rungs = 0;
+
+    for (i = 0; i < app->renditions->nelts; i++) {
+        rungs += !conf[i].copy && !(pub->left_out >> i & 1);
+    }
+
+    if (rungs == 0) {
         return NULL;
     }
 
@@ -144,11 +153,7 @@ ngx_live_transcode_open(ngx_live_publication_t *pub, ngx_live_app_conf_t *app)
     ngx_live_stage_init(&tc->probe, ngx_live_transcode_probe_run,
                         ngx_live_transcode_probe_done, tc, tc->log);
 
-    conf = app->renditions->elts;
-
-    for (i = 0; i < app->renditions->nelts; i++) {
-        pub->rungs += !conf[i].copy;
-    }
+    pub->rungs += rungs;
 
     ngx_queue_insert_tail(&ngx_live_transcoders, &tc->queue);
 

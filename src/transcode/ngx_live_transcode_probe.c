@@ -86,6 +86,7 @@ ngx_live_probe_rungs(ngx_live_transcoder_t *tc)
     for (i = 0; i < tc->app->renditions->nelts; i++) {
 
         if (conf[i].copy || conf[i].audio_only
+            || (tc->pub->left_out >> i & 1)
             || !tc->pub->writers[LIVE_MEDIA_VIDEO].configured
             || tc->nrungs == NGX_LIVE_MAX_RUNGS)
         {
@@ -209,7 +210,7 @@ ngx_live_probe_sounds(ngx_live_transcoder_t *tc)
     conf = tc->app->renditions->elts;
 
     for (i = 0; i < tc->app->renditions->nelts; i++) {
-        if (conf[i].audio_only) {
+        if (conf[i].audio_only && !(tc->pub->left_out >> i & 1)) {
             (void) ngx_live_probe_sound(tc, &conf[i]);
         }
     }
