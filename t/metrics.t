@@ -266,14 +266,14 @@ sub published {
     cmp_ok($m->value('live_zone_media_bytes'), '>=',
            $m->value('live_stream_memory_bytes', %a), 'of the zone');
 
-    # of the last ten seconds, of which the publisher was there for eight
+    # of the last ten seconds, of which the publisher was there for up to eight
 
     my $rate = $m->value('live_track_frames_per_second', %video);
 
-    cmp_ok($rate, '>', 15, "its frame rate was measured: $rate");
+    cmp_ok($rate, '>', 2, "its frame rate was measured: $rate");
     cmp_ok($rate, '<', 40, 'and is not too high');
     cmp_ok($m->value('live_stream_received_average_bytes_per_second', %a),
-           '>', $sum->{bytes} / 20, 'and its bit rate');
+           '>', $sum->{bytes} / 100, 'and its bit rate');
 
     my ($info) = grep { $_->{labels}{rendition} eq 'source' }
                  $m->all('live_track_info');

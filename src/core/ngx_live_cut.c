@@ -178,18 +178,23 @@ ngx_live_cut_due(ngx_live_publication_t *pub, ngx_live_writer_t *w,
 {
     int64_t  frame;
 
+    frame = live_ticks_to_us(live_track_clock_duration(&w->clock),
+                             w->info.timescale);
+
     if (key) {
+
+        /* what sound has begun meanwhile may be too far back (HLS-46) */
+
         return !pub->cut || !w->open || w->need_key || w->changed
                || pub->discontinuity
-               || us - pub->begin_us >= pub->segment_us - NGX_LIVE_CUT_NEAR;
+               || us - pub->begin_us >= pub->segment_us - NGX_LIVE_CUT_NEAR
+               || (w->nsamples == 0 && w->seg.parts == 0
+                   && us - pub->begin_us > frame);
     }
 
     if (!w->open) {
         return 1;
     }
-
-    frame = live_ticks_to_us(live_track_clock_duration(&w->clock),
-                             w->info.timescale);
 
     /* who sees only what is made here gets key frames made where they should
      * be */

@@ -327,10 +327,17 @@ static void
 ngx_live_cut_expect(ngx_live_writer_t *w)
 {
     int64_t                  us, frame;
+    ngx_live_part_sh_t      *part;
     ngx_live_publication_t  *pub;
 
     pub = w->pub;
-    us = live_ticks_to_us(w->end, w->info.timescale);
+
+    /* more may have arrived behind it */
+
+    part = ngx_live_slot(&w->sh->parts, ngx_live_part_sh_t,
+                         w->sh->parts.head - 1);
+    us = live_ticks_to_us(part->start + (int64_t) part->duration,
+                          w->info.timescale);
 
     /* what the segment before lacked of a frame, or had too much of it, does
      * not matter; audio ends where its next frame would be behind the end */

@@ -139,7 +139,8 @@ void ngx_live_stat_request(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 /* Adds what was gathered of requests to the zone. */
 void ngx_live_stat_flush(ngx_live_zone_t *zone);
 
-/* Once a second, each worker: the above, and what it costs itself. */
+/* When a worker begins, and once a second: the above, and what it costs
+ * itself. */
 void ngx_live_stat_worker(ngx_live_zone_t *zone);
 
 /* Once a second, owner: rates of a stream and of its tracks. */

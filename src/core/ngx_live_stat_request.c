@@ -173,25 +173,24 @@ ngx_live_stat_worker(ngx_live_zone_t *zone)
 }
 
 
-/* Bytes of memory that no other process has: what is resident and not of a
- * file, less the zone. */
+/*
+ * Bytes of memory that no other process has: what is resident and not of a
+ * file, less the zone.  The file is opened once, when the worker begins.
+ */
 
 static uint64_t
 ngx_live_stat_private(void)
 {
-    int            fd;
     char           buf[128], *p;
     ssize_t        n;
+    static int     fd = -1;
     unsigned long  resident, shared;
 
-    fd = open("/proc/self/statm", O_RDONLY|O_CLOEXEC);
     if (fd == -1) {
-        return 0;
+        fd = open("/proc/self/statm", O_RDONLY|O_CLOEXEC);
     }
 
-    n = read(fd, buf, sizeof(buf) - 1);
-
-    (void) close(fd);
+    n = pread(fd, buf, sizeof(buf) - 1, 0);
 
     if (n <= 0) {
         return 0;

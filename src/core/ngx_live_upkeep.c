@@ -58,6 +58,7 @@ static ngx_live_upkeep_ident_t  ngx_live_upkeep_ident;
 ngx_int_t
 ngx_live_upkeep_init(ngx_live_zone_t *zone, ngx_cycle_t *cycle)
 {
+    ngx_live_stat_worker(zone);
     ngx_live_pin_init();
     ngx_live_text_init();
 

@@ -271,12 +271,35 @@ sub order {
         next if !defined $was->{ast} || !defined $was->{depth};
 
         my $left = $was->{ast} + $next->{start} + $was->{depth}
-                   - $v->{r}{done};
+                   - $v->{r}{done} - $self->ahead($v->{r}{done});
 
         $self->bad('mpd', 'DASH-33', "Period $was[$i] is removed $left s "
                                      . 'before it left the window')
             if $left > 0.1;
     }
+}
+
+
+# Seconds by which the timeline was ahead of the clock then: segments were there
+# before their time was over, as when timestamps leap by less than a jump.
+sub ahead {
+    my ($self, $time) = @_;
+
+    my $most = 0;
+
+    for my $track (values %{ $self->{crawl}{hls} || {} }) {
+        for my $segment (values %{ $track->{segments} }) {
+            next if ($segment->{first} // 9e99) > $time
+                    || ($segment->{pdt} // 'none') eq 'none';
+
+            my $ahead = $segment->{pdt} + $segment->{duration}
+                        - $segment->{first};
+
+            $most = $ahead if $ahead > $most;
+        }
+    }
+
+    return $most;
 }
 
 
@@ -386,8 +409,10 @@ sub is_short {
 
     my $segment = $self->in_hls($r) or return 0;
 
+    my $parts = $self->{crawl}{hls}{$r->{rep}}{parts}{$r->{number}} || [];
+
     return ($segment->{duration} // 9) < 0.5
-           || ($segment->{parts} // 9) < 2;
+           || (grep { $_ && !$_->{GAP} } @$parts) == 1;
 }
 
 
@@ -476,11 +501,10 @@ sub is_over {
     my $end = $i < $#periods ? $periods[$i + 1]{start} - $start
               : defined $last->{mpd}{duration}
               ? $self->end_of($last->{mpd}) - $start : return 0;
-    my ($rep) = map { @{ $_->{reps} } } @{ $periods[$i]{sets} };
-    my $d = $rep->{template}{duration};
-
-    $d = $d / $rep->{template}{timescale} if defined $d;
-    $d //= 0.1;
+    # of the grid that it was, though it may end as a timeline
+    my $rep = $self->{periods}{$r->{period}}{reps}{$r->{rep}};
+    my $d = defined $rep->{duration} ? $rep->{duration} / $rep->{timescale}
+                                     : 0.1;
 
     return $r->{offset} + $d / 2 > $end;
 }
@@ -601,7 +625,9 @@ sub segment {
         if $s && $s->{t} != $mp4->{start};
     $self->bad($uri, 'DASH-24', "S\@d is $s->{d}, the samples last "
                                 . ($mp4->{end} - $mp4->{start}))
-        if $s && $s->{d} != $mp4->{end} - $mp4->{start};
+        if $s && $s->{d} != $mp4->{end} - $mp4->{start}
+           && !$self->is_cut_off($r, $s->{d} / $scale,
+                                 ($mp4->{end} - $mp4->{start}) / $scale);
 
     # DASH-26: it starts near to where the grid has it
     if (!$s && defined $known->{duration}) {
@@ -620,6 +646,23 @@ sub segment {
         end => $known->{zero} + $mp4->{end} / $scale };
 
     $self->same_as_hls($uri, $r, $mp4, $known) if $self->{crawl}{hls};
+}
+
+
+# An interruption is behind it, and HLS has announced as much: what had been said
+# of an end may be longer than it, as parts without media at the end.
+sub is_cut_off {
+    my ($self, $r, $said, $lasts) = @_;
+
+    my $segment = $self->in_hls($r) or return 0;
+    my $track = $self->{crawl}{hls}{$r->{rep}};
+    my $next = $track->{segments}{$r->{number} + 1};
+    my ($last) = reverse @{ $track->{parts}{$r->{number}} || [] };
+
+    return $said > $lasts && $last && $last->{GAP}
+           && abs($said - $segment->{duration}) < 2e-5
+           && !($next && $next->{complete}
+                && ($next->{discontinuity} || 'none') eq 'none');
 }
 
 
