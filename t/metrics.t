@@ -35,6 +35,13 @@ live {
     application live { }
     application plain { part 0; }
     application brief { resume 0; }
+
+    application ladder {
+        rendition source copy;
+        rendition tiny size=64x36 video=50k preset=ultrafast;
+        transcode always;
+    }
+
     application "q\"<\\" { }
 }
 
@@ -76,6 +83,7 @@ names();
 cardinality();
 scraped($first);
 reload();
+ladder();
 
 done_testing();
 
@@ -566,4 +574,41 @@ sub reload {
        'Prometheus sees it');
 
     $client->close();
+}
+
+
+# --- renditions that are made here --------------------------------------------
+
+sub ladder {
+    my %tiny = (application => 'ladder', rendition => 'tiny');
+    my $client = Test::Live::RTMP->start(port => $t->port(1935),
+                                         app => 'ladder', name => 'l');
+    my $feed = Test::Live::Feed->new($client, $tags);
+    my $m;
+
+    Test::Live::Feed::run(40, sub {
+        $m = metrics();
+        return ($m->value('live_track_segments_total', %tiny) // 0) > 1;
+    }, $feed);
+
+    is($m->value('live_track_running', %tiny), 1, 'a rendition runs');
+    is($m->value('streaming_ffmpeg_processes'), 1, 'one is transcoded');
+    is($m->value('live_transcoder_renditions', application => 'ladder'), 1,
+       'of the stream');
+    is($m->value('live_transcoder_shed_level', application => 'ladder'), 0,
+       'nothing is left out');
+    cmp_ok($m->value('live_track_frames_total', %tiny), '>', 30,
+           'its frames are counted');
+
+    my $parts = $m->value('live_track_parts_total', %tiny);
+
+    is($m->value('live_part_lateness_seconds_count', %tiny), $parts,
+       'so is how late its parts are');
+
+    cmp_ok($m->value('live_part_lateness_seconds_sum', %tiny) / $parts, '<', 10,
+           'they are not far behind');
+    is($m->promtool(), '', 'promtool has nothing to say');
+
+    $client->stop('l');
+    becomes('streaming_ffmpeg_processes', {}, 0, 'it ends with its stream');
 }

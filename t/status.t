@@ -44,7 +44,7 @@ http {
         location = /stat.json { live_status json; }
         location = /stat.xml { live_status xml; }
         location = /metrics { live_metrics; }
-        location = /streams { live_api live; }
+        location /streams { live_api live; }
         #MORE
     }
 }
@@ -237,6 +237,14 @@ sub json {
 
     is($api->{video}{codec}, $video->{codec}, 'live_api: the same codec');
     is($api->{video}{width}, $video->{width}, 'and size');
+
+    # and what it tells of one
+
+    my $one = decode_json($t->get('/streams/a')->{body});
+    my ($source) = grep { $_->{name} eq 'source' } @{ $one->{renditions} };
+
+    cmp_ok($source->{frames}, '>=', $video->{frames}, 'live_api: frames');
+    is($source->{key_frame_interval}, 1, 'key frames');
 
     my $server = decode_json($t->get('/stat.json')->{body})->{server};
 

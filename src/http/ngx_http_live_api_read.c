@@ -495,7 +495,11 @@ ngx_http_live_api_detail(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
     ngx_http_live_api_detail_t *d, json_t *json)
 {
     json_t      *renditions;
+    uint64_t     dropped;
     ngx_uint_t   i;
+
+    dropped = d->stat.dropped[LIVE_MEDIA_VIDEO]
+              + d->stat.dropped[LIVE_MEDIA_AUDIO];
 
     (void) json_object_set_new(json, "created",
                                json_boolean(d->stream.created));
@@ -525,9 +529,7 @@ ngx_http_live_api_detail(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
                          "discontinuities", (json_int_t) d->dsn,
                          "target_duration", (int) d->target_duration,
                          "part_target", d->part_target / 1000.0,
-                         "dropped_frames",
-                         (json_int_t) (d->stat.dropped[0]
-                                       + d->stat.dropped[1])));
+                         "dropped_frames", (json_int_t) dropped));
 
         if (d->stream.state == NGX_LIVE_STREAM_LIVE) {
             (void) json_object_set_new(json, "publisher",
