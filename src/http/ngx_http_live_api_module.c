@@ -375,8 +375,12 @@ ngx_http_live_api_bytes(ngx_http_request_t *r, u_char *body, size_t *len)
             return NGX_ERROR;
         }
 
-        ngx_memcpy(body + *len, cl->buf->pos, size);
-        *len += size;
+        /* the last one may be none */
+
+        if (size) {
+            ngx_memcpy(body + *len, cl->buf->pos, size);
+            *len += size;
+        }
     }
 
     return NGX_OK;
