@@ -84,6 +84,7 @@ test_fields();
 test_methods();
 test_life();
 test_keys();
+test_events();
 test_qualities();
 test_options();
 test_stale();
@@ -330,6 +331,56 @@ sub test_life {
          'the log says who did it');
     is(ask('GET', '/streams/cam', '/{id}')->{json}{created}, JSON::PP::false,
        'it is not created any more');
+}
+
+
+# What happens to a stream, while it happens.
+sub test_events {
+    my $key = create('told')->{json}{key};
+    my $file = 'events';
+    my $pid = $t->spawn({ stdout => $file }, qw/ curl -sN /, 'http://127.0.0.1:'
+                        . $t->port(8080) . '/streams/told/events');
+    my $told = sub {
+        my ($event) = @_;
+
+        my @data = ($t->read_file($file) // '')
+                   =~ /^event: $event\ndata: (\{.*\})\n\n/mg;
+
+        return map { decode_json($_) } @data;
+    };
+
+    ok($t->wait_for(sub { $told->('state') }, 10, 'events'), 'events begin');
+    is(($told->('state'))[0]{state}, 'created', 'with its state');
+
+    my $encoder = $t->ffmpeg_publish("live/told?key=$key", clip => $tags,
+                                     loop => -1);
+
+    ok($t->wait_for(sub { $told->('publish') && $told->('part') }, 20, 'both'),
+       'publish, and the first part');
+    ok(!$told->('discontinuity'), 'no discontinuity yet');
+
+    $t->end($encoder);
+    ok($t->wait_for(sub { $told->('away') }, 10, 'away'), 'away');
+
+    $encoder = $t->ffmpeg_publish("live/told?key=$key", clip => $tags,
+                                  loop => -1);
+
+    ok($t->wait_for(sub { $told->('publish') == 2 && $told->('part') == 2
+                          && $told->('discontinuity') }, 20, 'another'),
+       'it is published again, with a discontinuity');
+    ok(!$told->('end'), 'it has not ended');
+
+    ask('DELETE', '/streams/told', '/{id}');
+    ok($t->wait_for(sub { $told->('end') }, 15, 'the end'), 'the end');
+    is(scalar(my @publish = $told->('publish')), 2, 'each one is told once');
+    ok($t->is_running($pid), 'events go on');
+    is(ask('GET', '/streams/none/events', '/{id}/events')->{status}, 404,
+       'of no stream: 404');
+
+    $t->reload();
+    ok($t->wait_for(sub { !$t->is_running($pid) }, 15, 'their end'),
+       'the worker of before a reload ends them in order');
+    is($t->wait_exit($pid, 1), 0, 'without an error');
 }
 
 

@@ -52,6 +52,8 @@ ngx_int_t ngx_http_live_api_show(ngx_http_request_t *r,
     ngx_http_live_api_ctx_t *ctx);
 ngx_int_t ngx_http_live_api_viewers(ngx_http_request_t *r,
     ngx_http_live_api_ctx_t *ctx);
+ngx_int_t ngx_http_live_api_events(ngx_http_request_t *r,
+    ngx_http_live_api_ctx_t *ctx);
 
 /* Answers what changes something; the body was read. */
 ngx_int_t ngx_http_live_api_create(ngx_http_request_t *r,

@@ -200,6 +200,10 @@ ngx_http_live_api_read(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx)
         return ngx_http_live_api_viewers(r, ctx);
     }
 
+    if (ngx_http_live_api_action(ctx, "events")) {
+        return ngx_http_live_api_events(r, ctx);
+    }
+
     if (ngx_http_live_api_action(ctx, "heartbeat")
         || ngx_http_live_api_action(ctx, "key")
         || ngx_http_live_api_action(ctx, "start")

@@ -9,6 +9,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_live_play.h"
+#include "ngx_http_live_push.h"
 
 
 struct ngx_http_live_grow_s {
@@ -23,7 +24,7 @@ struct ngx_http_live_grow_s {
     ngx_live_pin_t             pin;
     uint64_t                   pos;         /* behind what they were given */
 
-    unsigned                   nopush:1;    /* to be allowed again */
+    ngx_uint_t                 nopush;      /* to be allowed again */
 };
 
 
@@ -33,14 +34,10 @@ static ngx_http_live_grow_t *ngx_http_live_grow_create(ngx_http_request_t *r,
     ngx_live_segment_sh_t *seg);
 static ngx_int_t ngx_http_live_grow_start(ngx_http_request_t *r,
     ngx_http_live_ctx_t *ctx);
-static ngx_int_t ngx_http_live_grow_tcp(ngx_http_request_t *r,
-    ngx_http_live_grow_t *g);
 static ngx_int_t ngx_http_live_grow_send(ngx_http_live_grow_t *g);
 static ngx_int_t ngx_http_live_grow_abort(ngx_http_live_grow_t *g);
-static ngx_int_t ngx_http_live_grow_pending(ngx_http_request_t *r);
 static void ngx_http_live_grow_woken(ngx_live_wait_t *wait);
 static void ngx_http_live_grow_handler(ngx_event_t *ev);
-static void ngx_http_live_grow_writer(ngx_http_request_t *r);
 static void ngx_http_live_grow_stop(ngx_http_live_grow_t *g);
 static void ngx_http_live_grow_cleanup(void *data);
 
@@ -168,7 +165,7 @@ ngx_http_live_grow_start(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
         return rc;
     }
 
-    if (ngx_http_live_grow_tcp(r, g) != NGX_OK) {
+    if (ngx_http_live_push_tcp(r, &g->nopush) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -184,50 +181,11 @@ ngx_http_live_grow_start(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
     }
 
     r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_live_grow_writer;
+    r->write_event_handler = ngx_http_live_push_writer;
 
     r->main->count++;
 
     return NGX_DONE;
-}
-
-
-/*
- * With TCP_CORK, or waiting for an acknowledgement, the end of a part would
- * stay here until the next one comes (HTTP-75).  HTTP/2 sees to it itself.
- */
-
-static ngx_int_t
-ngx_http_live_grow_tcp(ngx_http_request_t *r, ngx_http_live_grow_t *g)
-{
-    ngx_connection_t          *c;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    c = r->connection;
-
-    if (r->http_version != NGX_HTTP_VERSION_11) {
-        return NGX_OK;
-    }
-
-    if (c->tcp_nopush == NGX_TCP_NOPUSH_SET) {
-
-        if (ngx_tcp_push(c->fd) == -1) {
-            ngx_connection_error(c, ngx_socket_errno,
-                                 ngx_tcp_push_n " failed");
-            return NGX_ERROR;
-        }
-
-        c->tcp_nopush = NGX_TCP_NOPUSH_UNSET;
-    }
-
-    if (c->tcp_nopush == NGX_TCP_NOPUSH_UNSET) {
-        c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
-        g->nopush = 1;
-    }
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    return clcf->tcp_nodelay ? ngx_tcp_nodelay(c) : NGX_OK;
 }
 
 
@@ -299,7 +257,7 @@ ngx_http_live_grow_send(ngx_http_live_grow_t *g)
         return rc;
     }
 
-    return ngx_http_live_grow_pending(r);
+    return ngx_http_live_push_pending(r);
 }
 
 
@@ -319,39 +277,6 @@ ngx_http_live_grow_abort(ngx_http_live_grow_t *g)
     c->error = 1;
 
     return NGX_ERROR;
-}
-
-
-/* A client that takes nothing is waited for as nginx does. */
-
-static ngx_int_t
-ngx_http_live_grow_pending(ngx_http_request_t *r)
-{
-    ngx_event_t               *wev;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    wev = r->connection->write;
-
-    if (!r->buffered && !r->connection->buffered) {
-
-        if (wev->timer_set && !wev->delayed) {
-            ngx_del_timer(wev);
-        }
-
-        return NGX_DONE;
-    }
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    if (!wev->delayed && !wev->timer_set) {
-        ngx_add_timer(wev, clcf->send_timeout);
-    }
-
-    if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return NGX_DONE;
 }
 
 
@@ -393,61 +318,6 @@ ngx_http_live_grow_handler(ngx_event_t *ev)
 }
 
 
-/* What nginx could not send at once, in the manner of ngx_http_writer(). */
-
-static void
-ngx_http_live_grow_writer(ngx_http_request_t *r)
-{
-    ngx_event_t               *wev;
-    ngx_connection_t          *c;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    c = r->connection;
-    wev = c->write;
-
-    if (c->error) {
-        ngx_http_finalize_request(r, NGX_ERROR);
-        return;
-    }
-
-    if (wev->timedout) {
-        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
-                      "client timed out");
-        c->timedout = 1;
-
-        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
-        return;
-    }
-
-    if (wev->delayed || r->aio) {
-        clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-        if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
-            ngx_http_finalize_request(r, NGX_ERROR);
-        }
-
-        return;
-    }
-
-    /* the client has taken something, and the time begins anew */
-
-    if (wev->timer_set) {
-        ngx_del_timer(wev);
-    }
-
-    if ((r->buffered || c->buffered)
-        && ngx_http_output_filter(r, NULL) == NGX_ERROR)
-    {
-        ngx_http_finalize_request(r, NGX_ERROR);
-        return;
-    }
-
-    if (ngx_http_live_grow_pending(r) == NGX_ERROR) {
-        ngx_http_finalize_request(r, NGX_ERROR);
-    }
-}
-
-
 /* Nothing more is added; what was given stays pinned until it is sent. */
 
 static void
@@ -459,10 +329,7 @@ ngx_http_live_grow_stop(ngx_http_live_grow_t *g)
         ngx_delete_posted_event(&g->event);
     }
 
-    if (g->nopush) {
-        g->request->connection->tcp_nopush = NGX_TCP_NOPUSH_UNSET;
-        g->nopush = 0;
-    }
+    ngx_http_live_push_end(g->request, &g->nopush);
 }
 
 
