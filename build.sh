@@ -333,7 +333,8 @@ configure() {
     stamp=$({
         printf '%s\n' "$source" "$@"
         "$cc" --version
-        (cd "$root" && ls src/*/*.[ch] && cat config ngx_live_module.map)
+        (cd "$root" && ls src/*/*.[ch] \
+             && cat config ngx_live_module.map src/*/page/*)
         cksum "$source/src/core/nginx.h" "$source/auto/modules"
         pkg-config --modversion libavfilter libavformat jansson libcrypto zlib
     } 2>&1 | cksum)

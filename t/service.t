@@ -163,10 +163,13 @@ sub test_names {
 sub test_ports {
     is(api('GET', '/metrics')->{status}, 200, 'metrics');
     is(api('GET', '/status')->{status}, 200, 'status');
+    is(api('GET', '/status.json')->{json}{server}{workers}, 2, 'as JSON');
     is(api('GET', '/api/live/none')->{status}, 404, 'no such name');
 
     for my $port (8080, 8084) {
-        for my $uri (qw{ /streams /metrics /status /api/live/create }) {
+        for my $uri (qw{ /streams /metrics /status /status.json
+                         /api/live/create })
+        {
             my $r = $t->get($uri, port => $t->port($port));
 
             is($r->{status}, 404, "$uri on $port: 404");

@@ -61,7 +61,7 @@ http {
         location ~ ^/streams/(\w+)$ { live_api $1; }
         location /admin { live_api live; }
         location = /metrics { live_metrics; }
-        location = /status { live_status; }
+        location = /status { live_status json; }
     }
 }
 CONF

@@ -40,7 +40,7 @@ http {
     server {
         listen 127.0.0.1:%%PORT_8080%%;
         location /live/ { live_play live; }
-        location = /stat { live_status; }
+        location = /stat { live_status json; }
         location = /stat.json { live_status json; }
         location = /stat.xml { live_status xml; }
         location = /metrics { live_metrics; }
@@ -116,9 +116,10 @@ sub xpath {
 # --- the configuration --------------------------------------------------------
 
 sub directives {
-    for my $case (['live_status html', qr/unknown form "html"/],
+    for my $case (['live_status html', qr/invalid parameter "html"/],
+                  ['live_status json play=/x', qr/are for the page/],
                   ["live_status;\nlive_status", qr/"live_status" .*duplicate/],
-                  ['live_status json xml', qr/invalid number of arguments/],
+                  ['live_status json xml', qr/invalid parameter "xml"/],
                   ['live_metrics streams=0', qr/invalid parameter "streams=0"/],
                   ['live_metrics streams=x', qr/invalid parameter "streams=x"/],
                   ['live_metrics all', qr/invalid parameter "all"/],

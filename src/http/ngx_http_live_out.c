@@ -91,7 +91,14 @@ ngx_http_live_out_json(ngx_http_live_out_t *out, ngx_str_t *text)
         start = p;
         last = out->buf->last;
 
-        if (*p < 0x80) {
+        if (*p == '<') {
+
+            /* it may stand in a script, which "</script>" would end */
+
+            p++;
+            last = ngx_cpymem(last, "\\u003c", 6);
+
+        } else if (*p < 0x80) {
             p++;
             last = (u_char *) ngx_escape_json(last, start, 1);
 

@@ -11,8 +11,9 @@
 
 /* What one response is made with; s is for one stream after the other. */
 typedef struct {
-    ngx_http_request_t       *request;
+    ngx_pool_t               *pool;
     ngx_http_live_out_t       out;
+    const char               *line;         /* what begins a line of JSON */
     ngx_live_stat_zone_t      zone;
     ngx_live_stat_stream_t    s;
 } ngx_http_live_status_t;

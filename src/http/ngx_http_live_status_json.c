@@ -124,7 +124,7 @@ ngx_http_live_status_json(ngx_http_live_status_t *status)
     zone = ngx_live_zone();
     out = &status->out;
 
-    list = ngx_live_stat_list(zone, NULL, status->request->pool);
+    list = ngx_live_stat_list(zone, NULL, status->pool);
     if (list == NULL) {
         return NGX_ERROR;
     }
@@ -138,7 +138,7 @@ ngx_http_live_status_json(ngx_http_live_status_t *status)
                               1000);
     ngx_http_live_status_fields(out, ngx_http_live_status_zone,
                                 &status->zone);
-    ngx_http_live_out(out, "},\n\"streams\":[");
+    ngx_http_live_out(out, "},%s\"streams\":[", status->line);
 
     for (i = 0, n = 0; i < list->nelts; i++) {
 
@@ -146,7 +146,7 @@ ngx_http_live_status_json(ngx_http_live_status_t *status)
             continue;
         }
 
-        ngx_http_live_out(out, n++ ? ",\n" : "\n");
+        ngx_http_live_out(out, "%s%s", n++ ? "," : "", status->line);
         ngx_http_live_status_stream(status);
     }
 
@@ -213,7 +213,7 @@ ngx_http_live_status_stream(ngx_http_live_status_t *status)
     ngx_http_live_out(out, ",\"tracks\":[");
 
     for (i = 0; i < s->ntracks; i++) {
-        ngx_http_live_out(out, i ? ",\n " : "\n ");
+        ngx_http_live_out(out, "%s%s ", i ? "," : "", status->line);
         ngx_http_live_status_track(out, &s->tracks[i]);
     }
 

@@ -74,7 +74,7 @@ ngx_http_live_status_app(ngx_http_live_status_t *status, ngx_str_t *name)
     out = &status->out;
     clients = 0;
 
-    list = ngx_live_stat_list(ngx_live_zone(), name, status->request->pool);
+    list = ngx_live_stat_list(ngx_live_zone(), name, status->pool);
     if (list == NULL) {
         return NGX_ERROR;
     }
