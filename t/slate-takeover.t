@@ -338,9 +338,12 @@ sub without {
     is(scalar(() = $t->log(qr/no slate can be made of .* it is not there/)), 1,
        'once, with the reason');
 
-    my $api = $t->get('/streams/gone')->{body};
+    my $api;
 
-    is(scalar(() = $api =~ /"state":"away"/g), 2, 'publishers are away');
+    ok($t->wait_for(sub {
+           $api = $t->get('/streams/gone')->{body};
+           return 2 == (() = $api =~ /"state":"away"/g);
+       }, 10, 'both'), 'publishers are away');
     unlike($api, qr/"slate"/, 'and no slate is there');
 }
 
