@@ -48,6 +48,13 @@ sub get {
 
     $r{socket}->blocking(0);
     $self->{open}{fileno $r{socket}} = \%r;
+
+    # at once: a worker that shuts down waits a minute for one that never comes,
+    # as when nobody calls run() any more
+
+    local $SIG{PIPE} = 'IGNORE';
+
+    $self->send_request(\%r);
 }
 
 
