@@ -329,6 +329,10 @@ sub test_life {
          'players are told (HLS-14)');
     like($t->log(), qr/publishing ends: the stream was ended by the control/,
          'the log says who did it');
+    like($t->log(), qr/published for \d+\.\d{3}s: \d{5,} bytes, \d{2,} frames /,
+         'and the totals');
+    like($t->log(), qr/of video, \d{2,} of audio, 0 dropped, 0 disc.* "live\/cam"/,
+         'of all that came');
     is(ask('GET', '/streams/cam', '/{id}')->{json}{created}, JSON::PP::false,
        'it is not created any more');
 }

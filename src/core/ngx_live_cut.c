@@ -430,6 +430,7 @@ ngx_live_cut_boundary(ngx_live_publication_t *pub, ngx_live_writer_t *lead,
         b.end_us = ngx_min(b.end_us, pub->begin_us + pub->max_us);
         st->dsn++;
         st->stat.discontinuities++;
+        pub->discontinuities++;
     }
 
     b.msn = st->msn++;

@@ -124,6 +124,12 @@ struct ngx_live_publication_s {
     int64_t                  idr_us;    /* the newest IDR picture */
     uint64_t                 started;
 
+    /* of this publication, for its log */
+    uint64_t                 bytes;
+    uint64_t                 frames[2]; /* by live_media_e */
+    uint64_t                 lost_frames;
+    uint64_t                 discontinuities;
+
     ngx_live_boundary_t      last;      /* the newest boundary */
     ngx_live_writer_t       *lead;      /* whose it was */
     ngx_live_writer_t        writers[2];    /* by live_media_e */
