@@ -191,6 +191,7 @@ http {
     server {
         listen 127.0.0.1:%%PORT_8080%%;
         location /streams { live_api \$arg_app; }
+        location = /metrics { live_metrics; }
         location /ladder/ { live_play ladder; }
         location /bare/ { live_play bare; }
     }
@@ -508,6 +509,7 @@ sub test_tls {
 
 
 sub test_unreachable {
+    my ($answered, $refused, $failed) = counted();
     my $client = ask('dead', 'a');
 
     is($client->{answer}, 'Denied', 'nobody there');
@@ -516,6 +518,18 @@ sub test_unreachable {
     like($t->log(), qr{on_publish: http://127\.0\.0\.1:\d+/: .*onnect.*"dead/a"},
          'the log says more');
     is(code('nowhere', 'a'), 'Denied', 'a host that does not exist');
+    cmp_ok($answered, '>', 0, 'metrics: callbacks that were answered');
+    cmp_ok($refused, '>', 0, 'metrics: those by a refusal');
+    cmp_ok((counted())[2], '>=', $failed + 2, 'metrics: and not at all');
+}
+
+
+# Callbacks as metrics have them: answered, refused, failed.
+sub counted {
+    my $text = $t->get('/metrics')->{body};
+
+    return map { ($text =~ /^live_callbacks_${_}_total (\d+)$/m)[0] // -1 }
+           qw/ answered refused failed /;
 }
 
 

@@ -6,6 +6,7 @@
 #include <ngx_event.h>
 #include <sys/eventfd.h>
 #include "ngx_live_callback_thread.h"
+#include "ngx_live_stat.h"
 
 
 #define NGX_LIVE_CALLBACK_MAX    1024       /* that are under way, a worker */
@@ -49,6 +50,7 @@ ngx_live_callback(ngx_live_callback_params_t *p)
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "%s cannot be sent: %ui callbacks are under way",
                       p->what, ngx_live_callbacks);
+        ngx_live_stat_callback(ngx_live_zone(), 0);
         return NULL;
     }
 
@@ -251,6 +253,10 @@ ngx_live_callback_answer(ngx_live_callback_t *cb)
     ngx_live_callback_result_t  *result;
 
     result = &cb->result;
+
+    if (!cb->cancelled) {
+        ngx_live_stat_callback(ngx_live_zone(), result->status);
+    }
 
     if (cb->handler) {
         cb->handler(cb->data, result);

@@ -155,6 +155,9 @@ uint64_t ngx_live_stat_now(void);
 /* The text of a track's playlist has all its parts; owner. */
 void ngx_live_stat_available(ngx_live_track_sh_t *t);
 
+/* A callback has ended; status is that of HTTP, 0: it was not answered. */
+void ngx_live_stat_callback(ngx_live_zone_t *zone, ngx_uint_t status);
+
 /* Bytes of media were given back before their time. */
 void ngx_live_stat_evicted(ngx_live_zone_t *zone, uint64_t bytes);
 

@@ -298,6 +298,19 @@ ngx_live_stat_rate(ngx_live_rate_t *r, uint64_t bytes, uint64_t frames)
 
 
 void
+ngx_live_stat_callback(ngx_live_zone_t *zone, ngx_uint_t status)
+{
+    uint64_t  *count;
+
+    count = status == 0 ? &zone->sh->stat.callbacks_failed
+            : status >= 200 && status < 400 ? &zone->sh->stat.callbacks
+            : &zone->sh->stat.callbacks_refused;
+
+    (void) __atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
+}
+
+
+void
 ngx_live_stat_evicted(ngx_live_zone_t *zone, uint64_t bytes)
 {
     (void) __atomic_add_fetch(&zone->sh->stat.evicted, bytes,

@@ -126,6 +126,9 @@ typedef struct {
     uint64_t                received;       /* bytes */
     uint64_t                publications;
     uint64_t                evicted;        /* bytes, before their time */
+    uint64_t                callbacks;      /* that were answered by 2xx, 3xx */
+    uint64_t                callbacks_refused;      /* by another status */
+    uint64_t                callbacks_failed;       /* not answered */
     ngx_live_request_stat_t requests;       /* also of no stream */
 } ngx_live_total_stat_t;
 

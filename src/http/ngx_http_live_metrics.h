@@ -45,6 +45,14 @@
       "Bytes of the index that are free.")                                    \
     M(zone, live_zone_evicted_bytes_total, counter, total.evicted, 1,         \
       "Bytes of media that were given up before their time.")                 \
+    M(zone, live_callbacks_answered_total, counter, total.callbacks, 1,       \
+      "Callbacks that were answered by 2xx or 3xx.")                          \
+    M(zone, live_callbacks_refused_total, counter,                            \
+      total.callbacks_refused, 1,                                             \
+      "Callbacks that were answered by another status.")                      \
+    M(zone, live_callbacks_failed_total, counter,                             \
+      total.callbacks_failed, 1,                                              \
+      "Callbacks that were not answered in time, or not sent.")               \
     M(zone, live_zone_publications_total, counter, total.publications, 1,     \
       "Publications that have begun.")                                        \
     M(zone, live_zone_received_bytes_total, counter, total.received, 1,       \
