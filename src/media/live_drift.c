@@ -15,6 +15,12 @@ live_drift_shift(live_drift_t *d, int64_t late, int64_t length, int64_t shift)
     }
 
     if (++d->count == LIVE_DRIFT_COUNT) {
+        /* a burst at the beginning is no drift */
+
+        if (!d->known) {
+            d->base = d->least - shift;
+        }
+
         d->before = d->least;
         d->known = 1;
         d->count = 0;
@@ -24,7 +30,7 @@ live_drift_shift(live_drift_t *d, int64_t late, int64_t length, int64_t shift)
         return shift;
     }
 
-    off = live_drift_least(d) - shift;
+    off = live_drift_least(d) - d->base - shift;
 
     if (off > LIVE_DRIFT_MOST || off < -LIVE_DRIFT_MOST) {
         d->moves = 1;

@@ -33,6 +33,7 @@
 typedef struct {
     int64_t   least;        /* us, since the count began */
     int64_t   before;       /* the least of the count before */
+    int64_t   base;         /* us, what it was late by at first */
     uint32_t  count;
     unsigned  known:1;      /* "before" is valid */
     unsigned  moves:1;      /* a correction is under way */
