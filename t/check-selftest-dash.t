@@ -162,6 +162,8 @@ sub single {
     text('timeline', 'DASH-30', 'two Periods of one id', sub { s/"p8"/"p0"/ });
     text('timeline', 'DASH-30', 'a Period before the one before it',
          sub { s/start="PT16S"/start="PT0S"/ });
+    text('timeline', 'DASH-30', 'a Period that reaches into the next one',
+         sub { s/(start="PT0S")/$1 duration="PT17S"/ });
     text('timeline', 'DASH-30', 'an empty Period',
          sub { s{(<Period .*?>).*?(</Period>)}{$1$2}s });
     text('timeline', 'DASH-37', 'an end without a duration',
@@ -215,11 +217,26 @@ sub versions {
             s/init-e-1/init-e-2/g }, 10, 20);
     }
 
-    fault('timeline', 'DASH-35', 'a discontinuity that begins no Period', sub {
-        local $Test::Live::Model::CHANGE = 110;
+    for my $kind (qw/ grid timeline /) {
+        fault($kind, 'DASH-35', 'a discontinuity that begins no Period', sub {
+            local $Test::Live::Model::CHANGE = 110;
 
-        %{ $_[0] } = %{ Test::Live::Model->dash() };
-    });
+            %{ $_[0] } = %{ Test::Live::Model->dash(grid => $kind eq 'grid') };
+        });
+
+        # HLS had it first
+        my $crawl = dclone($clean{$kind});
+        my $there = $Test::Live::Model::EPOCH + 18;
+
+        @{ $crawl->{mpds} } = grep { $_->{started} < $there }
+                              @{ $crawl->{mpds} };
+        s/<Period id="p8".*?<\/Period>//s for map { $_->{body} }
+                                              @{ $crawl->{mpds} };
+
+        is_deeply([ grep { /DASH-35/ } @{ check($crawl)->{violations} } ], [],
+                  "DASH-35: nor before it can be known ($kind)");
+    }
+
     fault('grid', 'DASH-30', 'a Period that is not needed', sub {
         my $tracks = dclone($hls);
 

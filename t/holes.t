@@ -4,6 +4,9 @@
 # around every boundary; and codecs that change.  Players that follow in real
 # time find nothing against the rules (HLS-10, HLS-21, HLS-46, HLS-50..53,
 # DASH-16, DASH-24, DASH-30, DASH-66, CMAF-14, CMAF-56, HLS-84).
+#
+# HOLES_SEED=N has others at random instead, HOLES_ONLY=PATTERN those whose
+# names match, and HOLES_DUMP=DIR keeps what was served.
 
 # asan
 
@@ -37,6 +40,13 @@ live {
 
     application live { part 400ms; }
     application plain { part 0; }
+
+    application ladder {
+        part 0;
+        transcode always;
+        rendition source copy;
+        rendition tiny size=96x54 video=50k preset=ultrafast;
+    }
 }
 
 stream {
@@ -50,6 +60,7 @@ http {
         listen 127.0.0.1:%%PORT_8080%%;
         location /live/ { live_play live; }
         location /plain/ { live_play plain; }
+        location /ladder/ { live_play ladder; }
     }
 }
 CONF
@@ -66,6 +77,10 @@ my %cases = (
     'both 0.6 s over a key'     => [ lose($one, 3700, 600) ],
     'both 1.4 s in the middle'  => [ lose($one, 3100, 1400) ],
     'both 1.4 s up to a key'    => [ lose($one, 3600, 1400) ],
+    'both 0.6 s behind a part'  => [ lose($one, 3395, 600) ],
+    'picture 0.6 s behind a part' => [ lose($one, 3395, 600, $VIDEO) ],
+    'both 0.3 s behind a part'  => [ lose($one, 3395, 300) ],
+    'both 1 s before a key'     => [ lose($one, 3940, 1055) ],
     'both 1.4 s from a key'     => [ lose($one, 4000, 1400) ],
     'both 2.5 s'                => [ lose($one, 3100, 2500) ],
     'sound 0.6 s'               => [ lose($one, 3200, 600, $AUDIO) ],
@@ -76,6 +91,7 @@ my %cases = (
     'picture 3 s'               => [ lose($one, 3300, 3000, $VIDEO) ],
     'change in the middle'      => [ change($one, $two, 3500) ],
     'change at a key'           => [ change($one, $two, 4000) ],
+    'change to the same, off its frames' => [ change($one, $one, 5469) ],
     'no b-frames any more'      => [ change($film, $two, 3500) ],
     'no b-frames any more, at a key' => [ change($film, $one, 4000) ],
     'b-frames from now on'      => [ change($one, $film, 3500) ],
@@ -84,6 +100,8 @@ my %cases = (
     'both lost, change'         => [ change_lost($one, $two, 3000, 1300) ],
     'both lost, jump'           => [ jump([ lose($one, 3100, 1400) ], 3100,
                                           36_000_000) ],
+    'both lost over a key, jump' => [ jump([ lose($film, 3435, 700) ], 4514,
+                                           36_000_000) ],
     'both 70 ms before a key'   => [ lose($one, 2880, 70) ],
     'change, a key is due'      => [ change($film, $two, 3094) ],
     'change, sound lost'        => [ lose([ change($two, $one, 3988) ], 3960,
@@ -92,10 +110,17 @@ my %cases = (
                                           5000) ],
     'picture lost, jump'        => [ jump([ lose($one, 2460, 1148, $AUDIO) ],
                                           6163, 36_000_000, 3754) ],
+    'picture lost, forward 5 s' => [ jump(shifted([ lose($one, 3802, 2637,
+                                          $VIDEO) ], 20000), 23107, 5000) ],
 );
 
+%cases = random_cases($ENV{HOLES_SEED}) if $ENV{HOLES_SEED};
+delete @cases{ grep { $_ !~ /$ENV{HOLES_ONLY}/ } keys %cases }
+    if $ENV{HOLES_ONLY};
+
 # names, of which some are enough without low latency
-my @plain = grep { /^change|^forward|^no b|^sound|both 1.4 s in|both lost/ }
+my @plain = grep { $ENV{HOLES_SEED}
+                   || /^change|^forward|^no b|^sound|both 1.4 s in|lost, / }
             keys %cases;
 
 $t->run();
@@ -103,9 +128,57 @@ $t->run();
 follow('live', grep { /^both/ } sort keys %cases);
 follow('live', grep { /^[^bps]/ } sort keys %cases);
 follow('live', grep { /^(?:ba|b-|p|s)/ } sort keys %cases);
-follow('plain', sort @plain);
+follow('ladder', grep { /^both 1 s|behind a part$|^picture 1/ }
+                 sort keys %cases);
+@plain = sort @plain;
+follow('plain', splice @plain, 0, @plain / 2);
+follow('plain', @plain);
 
 done_testing();
+
+
+# Names say what is done, in ms of the clip.
+sub random_cases {
+    my ($seed) = @_;
+
+    my %some;
+
+    srand $seed;
+
+    for my $n (1 .. 12) {
+        my @clips = ($one, $two, $film);
+        my @tags = @{ $clips[rand 3] };
+        my $what = $n;
+
+        if (rand() < 0.4) {
+            my ($at, $to) = (int(2500 + rand 4000), int rand 3);
+
+            @tags = change(\@tags, $clips[$to], $at);
+            $what .= " change $at $to";
+        }
+
+        for (1 .. 1 + rand 3) {
+            my ($from, $ms) = (int(2100 + rand 5000),
+                               int(50 + rand(rand() < 0.2 ? 3500 : 1500)));
+            my $types = ([], [$VIDEO], [$AUDIO])[rand 3];
+
+            @tags = lose(\@tags, $from, $ms, @$types);
+            $what .= " lose $from+$ms @$types";
+        }
+
+        if (rand() < 0.3) {
+            my ($at, $by) = (int(2500 + rand 4000),
+                             (5000, 36_000_000, -3000)[rand 3]);
+
+            @tags = jump(shifted(\@tags, 20000), $at + 20000, $by);
+            $what .= " jump $at $by";
+        }
+
+        $some{$what} = \@tags;
+    }
+
+    return %some;
+}
 
 
 # --- input --------------------------------------------------------------------
@@ -233,15 +306,20 @@ sub follow {
         my $dash = $of->{dash}->check(away => $away, hls => $hls->{tracks});
 
         # what was lost cannot be made to last longer there
-        my @ts = grep { $name !~ /both|sound|lost/
+        my @ts = grep { $name !~ /both|sound|lost|lose/
                         || !/HLS-86: audio begins \d/ } @{ $of->{ts} || [] };
+
+        $of->{$_}->dump("$ENV{HOLES_DUMP}/" . stream($name) . "/$_")
+            for $ENV{HOLES_DUMP} ? qw/ hls dash / : ();
 
         is_empty($hls->{violations}, "$name: HLS");
         is_empty($dash->{violations}, "$name: DASH");
         is_empty(\@ts, "$name: MPEG-TS");
 
-        cmp_ok($hls->{counts}{segments} // 0, '>=', 8, "$name: segments");
-        cmp_ok($dash->{counts}{segments} // 0, '>=', 8, "$name: of DASH");
+        my $most = $ENV{HOLES_SEED} ? 4 : 8;
+
+        cmp_ok($hls->{counts}{segments} // 0, '>=', $most, "$name: segments");
+        cmp_ok($dash->{counts}{segments} // 0, '>=', $most, "$name: of DASH");
     }
 }
 

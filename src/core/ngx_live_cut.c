@@ -29,6 +29,7 @@ static ngx_int_t ngx_live_cut_audio_segment(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, ngx_uint_t leads, int64_t dts);
 static ngx_uint_t ngx_live_cut_hole(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, int64_t us);
+static ngx_uint_t ngx_live_cut_behind(ngx_live_writer_t *w, int64_t dts);
 static int32_t ngx_live_cut_cts(ngx_live_writer_t *w, int32_t ms);
 static ngx_uint_t ngx_live_cut_due(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, int64_t us, ngx_uint_t key);
@@ -126,12 +127,22 @@ ngx_live_cut_video(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     if (ngx_live_cut_due(pub, w, us, frame->key)) {
         ngx_live_cut_warn(pub, us, frame->key);
 
+        if (frame->key && ngx_live_cut_behind(w, dts)) {
+            pub->discontinuity = 1;
+        }
+
         if (ngx_live_cut_boundary(pub, w, us, dts) != NGX_OK) {
             return NGX_ERROR;
         }
 
     } else if (ngx_live_cut_part(w, dts) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    /* a GAP lasts a tick, though it was closed where it began */
+
+    if (w->nsamples == 0 && dts < w->end) {
+        dts = w->end;
     }
 
     w->need_key = 0;
@@ -156,6 +167,20 @@ ngx_live_cut_hole(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     return pub->copy
            && ((w->nboundaries && us >= w->boundaries[0].us)
                || (pub->cut && us - pub->begin_us > pub->max_us));
+}
+
+
+/*
+ * 1 where pictures were lost between the last part of a segment, which is out,
+ * and its end: none of it can be made to last until there (CMAF-14).
+ */
+
+static ngx_uint_t
+ngx_live_cut_behind(ngx_live_writer_t *w, int64_t dts)
+{
+    return w->open && w->nsamples == 0 && w->seg.parts
+           && w->pub->st->part_target
+           && dts - w->end >= (int64_t) live_track_clock_duration(&w->clock);
 }
 
 
@@ -184,6 +209,13 @@ ngx_live_cut_due(ngx_live_publication_t *pub, ngx_live_writer_t *w,
     if (key) {
 
         /* what sound has begun meanwhile may be too far back (HLS-46) */
+
+        if (w->open && w->nsamples == 0 && w->seg.parts == 0
+            && !w->changed && !pub->discontinuity
+            && us - pub->begin_us <= frame)
+        {
+            return 0;
+        }
 
         return !pub->cut || !w->open || w->need_key || w->changed
                || pub->discontinuity
@@ -683,6 +715,7 @@ ngx_live_cut_interrupt(ngx_live_writer_t *w, int64_t end_us)
         return NGX_ERROR;
     }
 
+    w->broken = 1;
     end = live_us_to_ticks(end_us, w->info.timescale);
 
     if (w->nsamples == 0 && w->seg.parts == 0) {

@@ -10,10 +10,13 @@
 
 static ngx_int_t ngx_live_cut_full(ngx_live_publication_t *pub,
     ngx_live_writer_t *w);
+static ngx_uint_t ngx_live_cut_ahead(ngx_live_publication_t *pub,
+    ngx_live_writer_t *w, uint32_t n);
 static ngx_uint_t ngx_live_cut_doubt(ngx_live_publication_t *pub,
     ngx_live_writer_t *w);
 static ngx_uint_t ngx_live_cut_longer(ngx_live_writer_t *w, int64_t us);
 static int64_t ngx_live_cut_most(ngx_live_writer_t *w);
+static ngx_uint_t ngx_live_cut_takes(ngx_live_writer_t *w, int64_t dts);
 static uint32_t ngx_live_cut_fit(ngx_live_writer_t *w, int64_t *end);
 static ngx_uint_t ngx_live_cut_passed(ngx_live_publication_t *pub,
     ngx_live_writer_t *w, int64_t dts);
@@ -28,18 +31,11 @@ static double ngx_live_cut_whole_ms(double ms, double frame);
 ngx_int_t
 ngx_live_cut_part(ngx_live_writer_t *w, int64_t dts)
 {
-    int64_t  most, frame;
-
     if (!w->open || w->nsamples == 0) {
         return NGX_OK;
     }
 
-    most = ngx_live_cut_most(w);
-    frame = live_track_clock_duration(&w->clock);
-
-    if (dts + frame - w->samples[0].dts <= most
-        && w->nsamples < w->capacity)
-    {
+    if (ngx_live_cut_takes(w, dts) && w->nsamples < w->capacity) {
         return NGX_OK;
     }
 
@@ -86,7 +82,7 @@ ngx_live_cut_arrived(ngx_live_publication_t *pub)
 static ngx_int_t
 ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
 {
-    int64_t   end, frame;
+    int64_t   end;
     uint32_t  n;
 
     if (!w->open || w->arriving || w->nsamples == 0) {
@@ -109,10 +105,7 @@ ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
 
     if (n == w->nsamples) {
 
-        frame = live_track_clock_duration(&w->clock);
-
-        if (w->end < end
-            && w->end + frame - w->samples[0].dts <= ngx_live_cut_most(w)
+        if (w->end < end && ngx_live_cut_takes(w, w->end)
             && n < w->capacity)
         {
             return NGX_DECLINED;
@@ -138,6 +131,12 @@ ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
         return NGX_DECLINED;
     }
 
+    if (w->media == LIVE_MEDIA_AUDIO && n < w->nsamples
+        && ngx_live_cut_ahead(pub, w, n))
+    {
+        return NGX_DECLINED;
+    }
+
     if (ngx_live_writer_cut(w, n) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -145,6 +144,27 @@ ngx_live_cut_full(ngx_live_publication_t *pub, ngx_live_writer_t *w)
     ngx_live_cut_expect(w);
 
     return NGX_OK;
+}
+
+
+/*
+ * 1 where sound was lost behind the part, so that its last sample lasts to
+ * where video has not come yet: that may begin a segment before (HLS-53).
+ */
+
+static ngx_uint_t
+ngx_live_cut_ahead(ngx_live_publication_t *pub, ngx_live_writer_t *w,
+    uint32_t n)
+{
+    int64_t  us;
+
+    us = live_ticks_to_us(w->samples[n].dts, w->info.timescale);
+
+    return pub->writers[LIVE_MEDIA_VIDEO].configured
+           && w->samples[n].dts - w->samples[n - 1].dts
+              > 2 * (int64_t) live_track_clock_duration(&w->clock)
+           && us > pub->video_us
+           && us - ngx_max(pub->video_us, pub->begin_us) < NGX_LIVE_CUT_WAIT;
 }
 
 
@@ -217,6 +237,30 @@ ngx_live_cut_most(ngx_live_writer_t *w)
 
 
 /*
+ * 1 when a frame at dts still belongs to the part.  Where one was lost, or did
+ * not come when it should, whole frames make less than 85 % of the part target
+ * (HLS-51), and there may be room for one more below it.
+ */
+
+static ngx_uint_t
+ngx_live_cut_takes(ngx_live_writer_t *w, int64_t dts)
+{
+    int64_t  length, target, frame;
+
+    length = dts - w->samples[0].dts;
+    frame = live_track_clock_duration(&w->clock);
+
+    if (length + frame <= ngx_live_cut_most(w)) {
+        return 1;
+    }
+
+    target = (int64_t) w->pub->st->part_target * w->info.timescale / 1000;
+
+    return length + frame <= target && length * 100 < target * 85;
+}
+
+
+/*
  * How many of the samples make a part, at least 1.  *end, in ticks, is where
  * the part of video next to it has ended, INT64_MAX when it has not: audio ends
  * there too, so that segments of all tracks have the same parts, and none that
@@ -226,19 +270,20 @@ ngx_live_cut_most(ngx_live_writer_t *w)
 static uint32_t
 ngx_live_cut_fit(ngx_live_writer_t *w, int64_t *end)
 {
-    int64_t   first, most, frame;
+    int64_t   first, frame;
     uint32_t  n;
 
     first = w->samples[0].dts;
-    most = ngx_live_cut_most(w);
     frame = live_track_clock_duration(&w->clock);
 
     *end = INT64_MAX;
 
+    /* a frame that the part before had no room for goes into the next one */
+
     while (w->nends) {
         *end = live_us_to_ticks(w->ends[0], w->info.timescale);
 
-        if (*end > first) {
+        if (*end > first + (w->seg.parts ? frame : 0)) {
             break;
         }
 
@@ -249,7 +294,7 @@ ngx_live_cut_fit(ngx_live_writer_t *w, int64_t *end)
 
     for (n = 1; n < w->nsamples && n < w->capacity; n++) {
         if (w->samples[n].dts >= *end
-            || w->samples[n].dts + frame - first > most)
+            || !ngx_live_cut_takes(w, w->samples[n].dts))
         {
             break;
         }

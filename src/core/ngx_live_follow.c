@@ -90,6 +90,7 @@ ngx_live_follow_part(ngx_live_writer_t *w, int64_t us)
     /* it may have had all of it before the source knew where it ends */
 
     if (w->media != LIVE_MEDIA_VIDEO || w->nsamples == 0
+        || w->pub->st->part_target == 0
         || !live_track_clock_steady(&w->clock)
         || !ngx_live_follow_full(w, w->end))
     {
@@ -191,6 +192,12 @@ ngx_live_follow_packet(ngx_live_writer_t *w, const live_sample_t *s,
     }
 
     ngx_live_crash_point("follow");
+
+    /* without haste, what follows tells what this one lasts (DASH-66) */
+
+    if (w->media == LIVE_MEDIA_VIDEO && w->pub->st->part_target == 0) {
+        return NGX_OK;
+    }
 
     /* the source has told where its part ends: the next packet need not come,
      * but where frames are irregular nobody knows what this one lasts */

@@ -83,6 +83,9 @@ ngx_live_publish_align(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
             (void) ngx_live_upkeep_track(zone, st, t);
         }
     }
+
+    /* also what was published right before the death */
+    ngx_live_period_advance(st);
 }
 
 
@@ -124,10 +127,6 @@ ngx_live_publish_complete(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 
         ngx_live_store(&t->segments.head, t->segments.head + 1);
 
-        if (t == ngx_live_stream_lead(st)) {
-            ngx_live_period_segment(st, t, t->segments.head - 1);
-        }
-
         (void) ngx_live_upkeep_track(zone, st, t);
     }
 
@@ -138,6 +137,7 @@ ngx_live_publish_complete(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st,
 void
 ngx_live_publish_gap(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
 {
+    int64_t                 end;
     ngx_uint_t              i;
     ngx_live_track_sh_t    *other;
     ngx_live_segment_sh_t  *seg, *last, *like;
@@ -153,6 +153,7 @@ ngx_live_publish_gap(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
     seg->size = 0;
     seg->part = last->part + last->parts;
     seg->parts = 0;
+    seg->rest = 0;
     seg->flags = LIVE_SEGMENT_GAP;
     seg->unlisted = 0;
 
@@ -178,9 +179,16 @@ ngx_live_publish_gap(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t)
                                           seg->timescale);
         }
 
-        seg->duration = live_us_to_ticks(live_ticks_to_us(like->duration,
-                                                          like->timescale),
-                                         seg->timescale);
+        /* it ends with its like, also where it had to begin before it, as less
+         * was saved of the segment before (HLS-8, HLS-21, HLS-46) */
+
+        end = live_us_to_ticks(live_ticks_to_us(like->start + like->duration,
+                                                like->timescale),
+                               seg->timescale);
+        end = ngx_min(end, seg->start
+                           + (int64_t) st->target_duration * seg->timescale);
+        seg->duration = ngx_max(end - seg->start, 1);
+
         seg->dsn = like->dsn;
         seg->shift = like->shift;
         break;

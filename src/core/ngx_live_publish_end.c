@@ -73,7 +73,7 @@ ngx_live_publish_totals(ngx_live_publication_t *pub)
 {
     uint64_t  ms;
 
-    ms = ngx_live_now() - pub->started;
+    ms = ngx_live_since(pub->started);
 
     ngx_log_error(NGX_LOG_INFO, pub->log, 0,
                   "published for %uL.%03uLs: %uL bytes, %uL frames of video, "

@@ -54,10 +54,12 @@ ngx_uint_t ngx_live_render_publish(ngx_live_zone_t *zone,
 /* The DASH manifest. */
 void ngx_live_render_mpd(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st);
 
-/* Decides whether a DASH period begins with the newest segment of the track
- * that leads; the writer calls it for each. */
-void ngx_live_period_segment(ngx_live_stream_sh_t *st,
-    ngx_live_track_sh_t *t, uint64_t msn);
+/*
+ * Decides of each segment of the source that is complete and was not looked at
+ * yet whether a DASH period begins with it (DASH-30, DASH-35).  In the owner of
+ * the stream, whenever segments were published, by whatever way.
+ */
+void ngx_live_period_advance(ngx_live_stream_sh_t *st);
 
 
 #endif /* _NGX_LIVE_RENDER_H_INCLUDED_ */

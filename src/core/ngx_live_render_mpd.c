@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_live_render.h"
+#include "ngx_live_crash.h"
 #include "live_mpd.h"
 #include "live_clock.h"
 
@@ -26,6 +27,10 @@
 #define NGX_LIVE_PERIOD_SHIFT    40000
 
 
+static ngx_live_track_sh_t *ngx_live_period_track(ngx_live_stream_sh_t *st,
+    uint64_t *msn);
+static void ngx_live_period_segment(ngx_live_stream_sh_t *st,
+    ngx_live_track_sh_t *t, uint64_t msn);
 static int64_t ngx_live_period_start(ngx_live_segment_sh_t *seg);
 static int64_t ngx_live_period_duration(ngx_live_segment_sh_t *seg);
 static void ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
@@ -45,6 +50,8 @@ static void ngx_live_mpd_write(ngx_live_zone_t *zone,
 static ngx_uint_t ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
     live_mpd_period_t *p, live_mpd_track_t *tracks,
     live_m3u8_segment_t **segments, uint32_t *shown);
+static void ngx_live_mpd_exact(ngx_live_track_sh_t *t, uint64_t msn,
+    uint64_t n, live_m3u8_segment_t *segments);
 static ngx_uint_t ngx_live_mpd_has(ngx_live_stream_sh_t *st,
     ngx_live_period_sh_t *sh, ngx_uint_t track);
 static ngx_uint_t ngx_live_mpd_changed(ngx_live_doc_sh_t *doc,
@@ -58,6 +65,69 @@ static uint64_t ngx_live_mpd_limit(ngx_live_stream_sh_t *st,
 
 
 void
+ngx_live_period_advance(ngx_live_stream_sh_t *st)
+{
+    uint64_t              msn;
+    ngx_live_track_sh_t  *t;
+
+    for ( ;; ) {
+        msn = st->judged;
+        t = ngx_live_period_track(st, &msn);
+
+        if (t == NULL) {
+            return;
+        }
+
+        ngx_live_period_segment(st, t, msn);
+
+        ngx_live_crash_point("period");
+
+        st->judged = msn + 1;
+    }
+}
+
+
+/*
+ * The track that tells of segment *msn, or of the first one behind it that
+ * there is: the one that leads, and of what was before its begin another one of
+ * the source.  NULL: it is not complete there.
+ */
+
+static ngx_live_track_sh_t *
+ngx_live_period_track(ngx_live_stream_sh_t *st, uint64_t *msn)
+{
+    uint64_t              first, next;
+    ngx_uint_t            i;
+    ngx_live_track_sh_t  *t, *lead, *found;
+
+    lead = ngx_live_stream_lead(st);
+    found = NULL;
+    next = (uint64_t) -1;
+
+    for (i = 0; i < st->ntracks; i++) {
+        t = &st->tracks[i];
+        first = t->segments.head > t->segments.tail ? t->segments.tail
+                                                    : t->open_msn;
+
+        if (t->rung || first == 0) {
+            continue;
+        }
+
+        first = ngx_max(first, *msn);
+
+        if (first < next || (first == next && t == lead)) {
+            next = first;
+            found = t;
+        }
+    }
+
+    *msn = next;
+
+    return (found && next < found->segments.head) ? found : NULL;
+}
+
+
+static void
 ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
     uint64_t msn)
 {
@@ -73,6 +143,12 @@ ngx_live_period_segment(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
 
     p = st->nperiods ? ngx_live_period(st, st->nperiods - 1) : NULL;
     tracks = ngx_live_period_tracks(st, msn);
+
+    /* who began it has died then */
+
+    if (p && p->msn == msn) {
+        return;
+    }
 
     if (p == NULL || (seg->flags & LIVE_SEGMENT_DISCONTINUITY)
         || ((p->tracks ^ tracks) & ~ngx_live_period_rungs(st)))
@@ -191,7 +267,7 @@ ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
 
     /* numbers of before a restart are not used again */
 
-    p->id = st->first_msn - 1 + ++st->nperiods;
+    p->id = st->first_msn + st->nperiods;
     p->msn = msn;
     p->start_us = ngx_live_period_start(seg);
     p->shift = seg->shift;
@@ -199,6 +275,8 @@ ngx_live_period_begin(ngx_live_stream_sh_t *st, uint64_t msn,
     p->tracks = ngx_live_period_tracks(st, msn);
     p->limit = 0;
     p->shown = 0;
+
+    ngx_live_store(&st->nperiods, st->nperiods + 1);
 }
 
 
@@ -490,6 +568,7 @@ ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
         }
 
         ngx_live_render_segments(t, from, to - from, *segments);
+        ngx_live_mpd_exact(t, from, to - from, *segments);
 
         init = &t->inits[(*segments)->init % NGX_LIVE_MAX_INITS];
 
@@ -510,6 +589,22 @@ ngx_live_mpd_period(ngx_live_stream_sh_t *st, uint64_t n,
     *shown |= bits;
 
     return p->ntracks != 0;
+}
+
+
+/* Where a period ends, S@d is what there is of media (DASH-38); EXTINF is also
+ * what had been announced of parts (HLS-52). */
+
+static void
+ngx_live_mpd_exact(ngx_live_track_sh_t *t, uint64_t msn, uint64_t n,
+    live_m3u8_segment_t *segments)
+{
+    uint64_t  i;
+
+    for (i = 0; i < n; i++) {
+        segments[i].duration -= ngx_live_slot(&t->segments,
+                                      ngx_live_segment_sh_t, msn + i)->rest;
+    }
 }
 
 

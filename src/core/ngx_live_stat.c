@@ -122,12 +122,10 @@ ngx_live_stat_cmp(const void *one, const void *two)
 ngx_int_t
 ngx_live_stat_stream(ngx_live_stat_ref_t *ref, ngx_live_stat_stream_t *s)
 {
-    uint64_t               now, heard;
     ngx_uint_t             i;
     ngx_live_stream_sh_t  *st;
 
     st = ref->st;
-    now = ngx_live_now();
 
     if (ngx_live_load(&st->id) != ref->id) {
         return NGX_DECLINED;
@@ -155,9 +153,8 @@ ngx_live_stat_stream(ngx_live_stat_ref_t *ref, ngx_live_stat_stream_t *s)
     s->standby = (st->standby.number != 0);
     s->publication = st->publication;
     s->created = st->created;
-    s->uptime = s->live && now > st->started ? now - st->started : 0;
-    heard = s->slate ? st->started : st->heard;
-    s->idle = now > heard ? now - heard : 0;
+    s->uptime = s->live ? ngx_live_since(st->started) : 0;
+    s->idle = ngx_live_since(s->slate ? st->started : st->heard);
     s->bytes_in = st->bytes_in;
     s->segment = st->segment;
     s->part_target = st->part_target;
@@ -267,6 +264,8 @@ ngx_live_stat_zone(ngx_live_zone_t *zone, ngx_live_stat_zone_t *z)
     z->index_free = zone->shpool->pfree * ngx_pagesize;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    z->uptime = ngx_live_since(z->total.started);
 
     z->media = ngx_min(ngx_live_load(&zone->sh->used), zone->sh->budget);
     z->media_free = zone->sh->budget - z->media;

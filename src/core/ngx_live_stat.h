@@ -80,6 +80,7 @@ typedef struct {
 
 /* All streams, and the zone. */
 typedef struct {
+    uint64_t                uptime;         /* ms */
     uint64_t                streams;        /* of any state */
     uint64_t                live;           /* those with a publisher */
     uint64_t                rungs;          /* that are made now */

@@ -175,6 +175,8 @@ ngx_live_stream_create_locked(ngx_live_zone_t *zone, ngx_live_app_conf_t *app,
         st->anchor = kept->anchor ? kept->anchor : now;
     }
 
+    st->judged = st->first_msn;
+
     ngx_live_epoch(st, now);
 
     zone->sh->nstreams++;

@@ -88,6 +88,7 @@ ngx_live_writer_open(ngx_live_writer_t *w, ngx_live_boundary_t *b)
     }
 
     w->at = *b;
+    w->broken = 0;
     w->seg.offset = w->pos;
     w->seg.flags = b->flags;
     w->seg.dsn = b->dsn;
@@ -745,6 +746,7 @@ ngx_live_writer_close(ngx_live_writer_t *w, uint32_t n, int64_t end)
             end = ngx_max(end, w->end);
             ngx_live_writer_fill(w, w->end, end,
                                  w->seg.offset + w->seg.size);
+            w->seg.rest = w->broken ? end - w->end : 0;
             w->end = end;
         }
 
@@ -789,9 +791,7 @@ ngx_live_writer_publish_segment(ngx_live_writer_t *w)
         docs |= NGX_LIVE_RENDER_MULTIVARIANT;
     }
 
-    if (w->sh == ngx_live_stream_lead(st)) {
-        ngx_live_period_segment(st, w->sh, ring->head - 1);
-    }
+    ngx_live_period_advance(st);
 
     (void) ngx_live_upkeep_track(pub->zone, st, w->sh);
 

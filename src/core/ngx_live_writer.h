@@ -46,6 +46,7 @@ typedef struct {
     int64_t                  shift;     /* ticks: dts to first pts */
     int64_t                  end;       /* ticks: behind the last sample */
     int64_t                  shown;     /* ticks: the same, as presented */
+    ngx_uint_t               broken;    /* it closes at an interruption */
 
     /* the log */
     uint64_t                 base;

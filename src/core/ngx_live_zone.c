@@ -177,6 +177,17 @@ ngx_live_now(void)
 }
 
 
+uint64_t
+ngx_live_since(uint64_t ms)
+{
+    uint64_t  now;
+
+    now = ngx_live_now();
+
+    return now > ms ? now - ms : 0;
+}
+
+
 ngx_uint_t
 ngx_live_worker_alive(ngx_pid_t pid)
 {

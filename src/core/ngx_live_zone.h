@@ -25,7 +25,7 @@
 #include "ngx_live_stat_zone.h"
 
 
-#define NGX_LIVE_LAYOUT         9       /* of all shared structures */
+#define NGX_LIVE_LAYOUT         11      /* of all shared structures */
 
 #define NGX_LIVE_MAX_WORKERS    128     /* of old and new cycles together */
 #define NGX_LIVE_MAX_TRACKS     14      /* of one stream */
@@ -75,6 +75,8 @@ typedef struct {
     uint32_t                parts;
     uint32_t                init;           /* number of its init segment */
     uint32_t                timescale;      /* of its ticks */
+    uint32_t                rest;           /* ticks at its end without media,
+                                             * behind which time is broken */
     uint64_t                dsn;            /* discontinuities up to it */
     uint64_t                published;      /* Unix time, ms */
     uint64_t                unlisted;       /* the same; 0 while listed */
@@ -326,6 +328,7 @@ struct ngx_live_stream_sh_s {
 
     ngx_live_period_sh_t    periods[NGX_LIVE_MAX_PERIODS];
     uint64_t                nperiods;       /* ever, the last is open */
+    uint64_t                judged;         /* MSN that is next to begin one */
 
     /* the transcoder, for those who watch it */
     uint32_t                shed;           /* level, 0: nothing is left out */
@@ -396,6 +399,7 @@ typedef struct {
     ngx_live_stream_sh_t   *buckets[NGX_LIVE_BUCKETS];
     ngx_live_entry_sh_t    *entries[NGX_LIVE_BUCKETS];
     uint32_t                nentries;
+    uint32_t                nsources;       /* of them, that are pulled */
     ngx_live_worker_sh_t    workers[NGX_LIVE_MAX_WORKERS];
 } ngx_live_zone_sh_t;
 
@@ -449,6 +453,9 @@ ngx_uint_t ngx_live_worker_alive(ngx_pid_t pid);
 
 /* Milliseconds since 1970, of the event loop's clock. */
 uint64_t ngx_live_now(void);
+
+/* ms since then, of the same clock; 0 where it was set back before it. */
+uint64_t ngx_live_since(uint64_t ms);
 
 
 /*

@@ -30,6 +30,7 @@ static void ngx_http_live_status_string(ngx_http_live_out_t *out,
     { key, offsetof(ngx_live_stat_zone_t, field), unit }
 
 static const ngx_http_live_status_field_t  ngx_http_live_status_zone[] = {
+    ngx_http_live_zone_field("uptime", uptime, 1000),
     ngx_http_live_zone_field("streams", streams, 1),
     ngx_http_live_zone_field("active_streams", live, 1),
     ngx_http_live_zone_field("transcoding", rungs, 1),
@@ -131,11 +132,8 @@ ngx_http_live_status_json(ngx_http_live_status_t *status)
 
     refs = list->elts;
 
-    ngx_http_live_out(out, "{\"server\":{\"nginx_version\":\"%s\",\"pid\":%P,"
-                      "\"uptime\":", NGINX_VERSION, ngx_pid);
-    ngx_http_live_out_decimal(out,
-                              ngx_live_now() - status->zone.total.started,
-                              1000);
+    ngx_http_live_out(out, "{\"server\":{\"nginx_version\":\"%s\",\"pid\":%P",
+                      NGINX_VERSION, ngx_pid);
     ngx_http_live_status_fields(out, ngx_http_live_status_zone,
                                 &status->zone);
     ngx_http_live_out(out, "},%s\"streams\":[", status->line);

@@ -40,8 +40,7 @@ ngx_http_live_status_xml(ngx_http_live_status_t *status)
                       "<rtmp>\n<nginx_version>%s</nginx_version>\n"
                       "<pid>%P</pid>\n<uptime>%uL</uptime>\n"
                       "<naccepted>%uL</naccepted>\n", NGINX_VERSION, ngx_pid,
-                      (ngx_live_now() - z->total.started) / 1000,
-                      z->total.publications);
+                      z->uptime / 1000, z->total.publications);
 
     ngx_http_live_out(out, "<bytes_in>%uL</bytes_in>\n"
                       "<bytes_out>%uL</bytes_out>\n<server>\n",

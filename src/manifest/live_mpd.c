@@ -32,6 +32,7 @@ static int64_t live_mpd_longest_us(const live_mpd_track_t *track,
 static void live_mpd_service(live_writer_t *w, const live_mpd_plan_t *plan);
 static void live_mpd_period(live_writer_t *w, const live_mpd_plan_t *plan,
     const live_mpd_period_t *period);
+static void live_mpd_length(live_writer_t *w, const live_mpd_set_t *set);
 static int64_t live_mpd_period_start(const live_mpd_plan_t *plan,
     const live_mpd_period_t *period);
 static uint64_t live_mpd_time(int64_t us, const live_mpd_period_t *period);
@@ -360,6 +361,11 @@ live_mpd_period(live_writer_t *w, const live_mpd_plan_t *plan,
     live_write_decimal(w, period->id);
     live_write_u8(w, '"');
     live_mpd_duration(w, "start", live_mpd_time(set.start_us, period), 6);
+
+    if (period->grid_us > 0) {
+        live_mpd_length(w, &set);
+    }
+
     live_write_str(w, ">\n");
 
     set.media = LIVE_MEDIA_VIDEO;
@@ -369,6 +375,70 @@ live_mpd_period(live_writer_t *w, const live_mpd_plan_t *plan,
     live_mpd_sets(w, &set);
 
     live_write_str(w, "</Period>\n");
+}
+
+
+/*
+ * A grid goes on until the next period starts: where that is later than media
+ * end, as when a publisher was away, players would ask for segments that there
+ * are none of (DASH-30, DASH-39).
+ */
+static void
+live_mpd_length(live_writer_t *w, const live_mpd_set_t *set)
+{
+    int64_t                     end, us, hole;
+    uint32_t                    i;
+    const live_mpd_track_t     *track;
+    const live_mpd_period_t    *period, *next;
+    const live_m3u8_segment_t  *last;
+
+    period = set->period;
+
+    if (period == set->plan->last) {
+        return;
+    }
+
+    /* the last one is not empty */
+
+    for (next = period + 1;
+         live_mpd_next(next, LIVE_MEDIA_VIDEO, NULL) == NULL
+         && live_mpd_next(next, LIVE_MEDIA_AUDIO, NULL) == NULL;
+         next++)
+    {
+        /* void */
+    }
+
+    end = 0;
+
+    for (i = 0; i < period->ntracks; i++) {
+        track = &period->tracks[i];
+
+        if (track->nsegments == 0) {
+            continue;
+        }
+
+        last = &track->segments[track->nsegments - 1];
+
+        /* it is not known yet */
+
+        if (last->msn + 1 != next->msn) {
+            return;
+        }
+
+        us = live_m3u8_scale(last->start + last->duration,
+                             live_mpd_timescale(track), LIVE_MPD_SECOND_US);
+
+        if (us > end) {
+            end = us;
+        }
+    }
+
+    hole = live_mpd_period_start(set->plan, next) + next->shift
+           - end - period->shift;
+
+    if (end > set->start_us && hole > period->grid_us / 4) {
+        live_mpd_duration(w, "duration", (uint64_t) (end - set->start_us), 6);
+    }
 }
 
 

@@ -4,6 +4,9 @@
  * much the dates of what it sends have to move for that (HLS-21).  Pure; any
  * thread.
  *
+ * What counts is by how much more or less media is late than it was at first:
+ * that a publisher began with a burst, or comes by a long way, is no drift.
+ *
  * Media keep their pace, for that is the one of the encoder; what moves is the
  * date of a segment, slower than anybody sees: a player that adds durations up
  * is off by no more than the limit.  Clocks of quartz crystals are within half
@@ -17,8 +20,8 @@
 #include "live_types.h"
 
 
-/* A difference below the first is left alone, from there on it is corrected
- * down to the second, us. */
+/* A difference from what it was at first is left alone up to the first, from
+ * there on it is corrected down to the second, us. */
 #define LIVE_DRIFT_MOST   50000
 #define LIVE_DRIFT_LEAST  5000
 
@@ -33,7 +36,7 @@
 typedef struct {
     int64_t   least;        /* us, since the count began */
     int64_t   before;       /* the least of the count before */
-    int64_t   base;         /* us, what it was late by at first */
+    int64_t   base;         /* us, how late it was at first */
     uint32_t  count;
     unsigned  known:1;      /* "before" is valid */
     unsigned  moves:1;      /* a correction is under way */

@@ -308,12 +308,30 @@ test_periods(void)
     /* the grid was lost: no low latency, but the old grid is one still */
     p[0].grid_us = 2000000;
     p[1].grid_us = 0;
+    p[1].start_us = 9033333;
     test_render(&mpd, "a grid before");
     test_count("ServiceDescription", 0, "no low latency off a grid");
     test_is("Period/AdaptationSet/SegmentTemplate", "duration", "180000",
             "a published period stays as it is, DASH-2");
     test_is("Period/AdaptationSet/SegmentTemplate", "availabilityTimeOffset",
             NULL, "DASH-40");
+    test_is("Period", "duration", NULL, "it lasts until the next one");
+
+    /* the publisher was away */
+    p[1].start_us = 12533333;
+    test_render(&mpd, "a hole between two periods");
+    test_is("Period", "duration", "PT9.000000S",
+            "no segment of the grid is where there is no media, DASH-39");
+    test_is("Period:2", "duration", NULL, "the last one goes on");
+
+    p[1].shift = -3500000;
+    test_render(&mpd, "no hole in the time of the manifest");
+    test_is("Period", "duration", NULL, "dates that move are no hole");
+
+    p[1].shift = 0;
+    p[1].msn = 12;
+    test_render(&mpd, "the last segment is not known yet");
+    test_is("Period", "duration", NULL, "nor is the length then");
 }
 
 

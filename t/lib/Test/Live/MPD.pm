@@ -332,7 +332,7 @@ sub check {
     $self->error(8, 'mediaPresentationDuration while it is live')
         if $live && defined $self->{mup} && defined $self->{duration};
 
-    my (%ids, $before);
+    my (%ids, $before, $end);
 
     for my $period (@{ $self->{periods} }) {
         $self->error(30, 'two Periods of one id')
@@ -340,7 +340,12 @@ sub check {
         $self->error(30, 'a Period starts before the one before it')
             if defined $before && ($period->{start} // 0) <= $before;
 
+        $self->error(30, 'a Period reaches into the next one')
+            if defined $end && ($period->{start} // 0) < $end - 1e-6;
+
         $before = $period->{start};
+        $end = defined $period->{duration}
+               ? $before + $period->{duration} : undef;
         $self->check_period($period);
     }
 

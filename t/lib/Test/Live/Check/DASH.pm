@@ -281,7 +281,8 @@ sub order {
 
 
 # Seconds by which the timeline was ahead of the clock then: segments were there
-# before their time was over, as when timestamps leap by less than a jump.
+# before their time was over, as when timestamps leap by less than a jump.  The
+# window is counted in media; what is early at its one end is so at the other.
 sub ahead {
     my ($self, $time) = @_;
 
@@ -403,16 +404,22 @@ sub progressive {
 }
 
 
-# An interruption has ended it within its first part, and HLS says so.
+# An interruption has ended it within its first part, and HLS says so: players
+# cannot be given in two pieces what was less than one.
 sub is_short {
     my ($self, $r) = @_;
 
     my $segment = $self->in_hls($r) or return 0;
+    my $track = $self->{crawl}{hls}{$r->{rep}};
+    my $next = $track->{segments}{$r->{number} + 1} || {};
+    my @parts = grep { $_ } @{ $track->{parts}{$r->{number}} || [] };
 
-    my $parts = $self->{crawl}{hls}{$r->{rep}}{parts}{$r->{number}} || [];
+    return 0 if (grep { !$_->{GAP} } @parts) != 1;
 
-    return ($segment->{duration} // 9) < 0.5
-           || (grep { $_ && !$_->{GAP} } @$parts) == 1;
+    # its publisher has lost the rest of it, or time does not go on behind it
+    return @parts > 1 || !$next->{complete}
+           || ($next->{discontinuity} || 'none') ne 'none'
+           || ($next->{gap} || 'none') ne 'none';
 }
 
 
@@ -422,17 +429,22 @@ my %missing = (announced => 'DASH-3', oldest => 'DASH-3', listed => 'DASH-29',
 sub missing {
     my ($self, $uri, $r) = @_;
 
-    # a manifest cannot say that nothing came (HLS-22)
+    # a manifest cannot say that nothing came (HLS-22): leaving it out of a list
+    # would renumber what follows
     return if $r->{status} == 404 && $self->is_gap($r);
 
-    $self->error_headers($uri, "answers $r->{status}", $r) if $r->{status};
+    # what breaks off has had the headers of what was to be whole (DASH-50)
+    $self->error_headers($uri, "answers $r->{status}", $r)
+        if $r->{status} && $r->{status} != 200;
 
     # what was announced of a grid may turn out to be behind the end
-    return if $r->{why} =~ /^(?:announced|again)$/
+    return if $r->{why} eq 'announced'
               && ($self->is_over($r) || $self->is_late($r));
 
-    # the oldest may leave on the way
-    return if $r->{why} eq 'oldest' && $r->{started} - $r->{at} > 3600;
+    # what was cut off with its publisher is complete a moment later, but for
+    # that the next owner must have found the stream
+    return if $r->{why} eq 'again' && $self->away($r)
+              && $self->{crawl}{files}{$uri}{answers}[0]{truncated};
 
     $self->bad($uri, $missing{$r->{why}},
                sprintf '%s answers %s%s, %.3f s after it was announced',
@@ -461,9 +473,10 @@ sub is_gap {
 }
 
 
-# What was sent for the number is of a later time than the grid had promised:
-# the publisher has lost what was to be there.  It has sent nothing at all when
-# it has gone.
+# What was sent for the number is of a later time than the grid had promised, by
+# more than a grid allows (DASH-26): the publisher has lost what was to be there.
+# It has sent nothing at all when it has gone.  Nobody can know that in time, so
+# that there is a 404 of a second (HTTP-13), and a Period that ends (DASH-39).
 sub is_late {
     my ($self, $r) = @_;
 
@@ -498,7 +511,8 @@ sub is_over {
     return 0 unless defined $i;
 
     my $start = $self->{periods}{$r->{period}}{start};
-    my $end = $i < $#periods ? $periods[$i + 1]{start} - $start
+    my $end = defined $periods[$i]{duration} ? $periods[$i]{duration}
+              : $i < $#periods ? $periods[$i + 1]{start} - $start
               : defined $last->{mpd}{duration}
               ? $self->end_of($last->{mpd}) - $start : return 0;
     # of the grid that it was, though it may end as a timeline
@@ -625,9 +639,7 @@ sub segment {
         if $s && $s->{t} != $mp4->{start};
     $self->bad($uri, 'DASH-24', "S\@d is $s->{d}, the samples last "
                                 . ($mp4->{end} - $mp4->{start}))
-        if $s && $s->{d} != $mp4->{end} - $mp4->{start}
-           && !$self->is_cut_off($r, $s->{d} / $scale,
-                                 ($mp4->{end} - $mp4->{start}) / $scale);
+        if $s && $s->{d} != $mp4->{end} - $mp4->{start};
 
     # DASH-26: it starts near to where the grid has it
     if (!$s && defined $known->{duration}) {
@@ -646,23 +658,6 @@ sub segment {
         end => $known->{zero} + $mp4->{end} / $scale };
 
     $self->same_as_hls($uri, $r, $mp4, $known) if $self->{crawl}{hls};
-}
-
-
-# An interruption is behind it, and HLS has announced as much: what had been said
-# of an end may be longer than it, as parts without media at the end.
-sub is_cut_off {
-    my ($self, $r, $said, $lasts) = @_;
-
-    my $segment = $self->in_hls($r) or return 0;
-    my $track = $self->{crawl}{hls}{$r->{rep}};
-    my $next = $track->{segments}{$r->{number} + 1};
-    my ($last) = reverse @{ $track->{parts}{$r->{number}} || [] };
-
-    return $said > $lasts && $last && $last->{GAP}
-           && abs($said - $segment->{duration}) < 2e-5
-           && !($next && $next->{complete}
-                && ($next->{discontinuity} || 'none') eq 'none');
 }
 
 
@@ -751,7 +746,9 @@ sub continuity {
 
 # DASH-30: what has no discontinuity and fits into the grid of the Period
 # before, give or take a quarter of it, belongs there; some players cannot
-# change from one to the next.
+# change from one to the next.  Half of it is what players must bear (DASH-26);
+# but what is later than a quarter is not there when it is announced, which no
+# availabilityTimeOffset can make good for a single segment (DASH-3).
 sub needed {
     my ($self, $before, $id) = @_;
 
@@ -765,6 +762,10 @@ sub needed {
         my $served = $b->{served} || {};
 
         return if !$a || !$track || !defined $a->{duration} || !%$served;
+
+        # it may begin with one that is not there
+        return if (($track->{segments}{first_number($b)} || {})->{discontinuity}
+                   // 'unknown') ne 'none';
 
         for my $number (keys %$served) {
             my $segment = $track->{segments}{$number} || {};
@@ -807,13 +808,33 @@ sub discontinuities {
             my $segment = $track->{segments}{$msn};
 
             next if $msn < $least || ($segment->{discontinuity} // 'none')
-                                     eq 'none';
+                                     eq 'none' || !$self->known($rep, $msn);
 
             $self->count('discontinuities');
             $self->bad($rep, 'DASH-35', "no Period begins with $msn")
                 unless $first{$rep}{$msn};
         }
     }
+}
+
+
+# The manifest had come as far when it was seen last: it lists a segment when all
+# of its tracks have it, and was asked for now and then.
+sub known {
+    my ($self, $rep, $msn) = @_;
+
+    return 1 if grep { (($_->{reps}{$rep} || {})->{last} // -1) >= $msn }
+                values %{ $self->{periods} };
+
+    my $asked = $self->{versions}[-1]{r}{started};
+
+    for my $track (values %{ $self->{crawl}{hls} }) {
+        my $first = ($track->{segments}{$msn} || {})->{first};
+
+        return 0 if !defined $first || $first > $asked - 0.25;
+    }
+
+    return 1;
 }
 
 

@@ -81,6 +81,10 @@ sub missing {
         # that it never came is found out otherwise; and an end is an end
         return unless listed($track, $uri);
         return if $r->{status} == 503 && $r->{done} - $r->{started} >= 3;
+
+        # nor is anybody held who asks while there is no publisher (HLS-61),
+        # though another one may go on with this very name
+        return if $r->{status} == 404 && $self->away($r);
     }
 
     $self->bad($path, { hinted => 'HLS-65', again => 'HLS-17' }->{$why}
@@ -214,7 +218,9 @@ sub follows {
 
 
 # Seconds of the parts without media at the end of a segment, behind which time
-# does not go on: what had been announced of an end may be longer than it.
+# does not go on: what had been announced of an end may be longer than it.  EXTINF
+# has them, for it is the sum of the parts (HLS-52); samples before them that were
+# served cannot be made longer any more (HLS-17).
 sub last_gaps {
     my ($track, $msn) = @_;
 

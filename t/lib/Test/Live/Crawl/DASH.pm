@@ -152,7 +152,8 @@ sub on_grid {
     my $d = $t->{duration} / $t->{timescale};
     my $zero = $mpd->{ast} + $period->{start};
     my $now = time();
-    my $end = $next ? $next->{start} - $period->{start}
+    my $end = defined $period->{duration} ? $period->{duration}
+              : $next ? $next->{start} - $period->{start}
               : defined $mpd->{duration} ? $mpd->{duration} - $period->{start}
               : 9e9;
     my $oldest = int(($now - $mpd->{depth} - $zero) / $d) + 1;
