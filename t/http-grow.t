@@ -10,8 +10,10 @@ use warnings;
 
 use List::Util qw/ sum0 /;
 use Test::Live;
+use Test::Live::MPD;
 use Test::Live::Steps;
 use Test::More;
+use Time::HiRes qw/ time /;
 
 my $conf = <<'CONF';
 %%TEST_GLOBALS%%
@@ -80,6 +82,8 @@ test_next();
 test_many();
 test_gone_client();
 test_end();
+test_late();
+test_reload();
 test_death();
 
 done_testing();
@@ -382,6 +386,84 @@ sub test_end {
     is($whole->{status}, 200, 'the publisher goes: its segment is complete');
     ok(!$r->{truncated} && $r->{body} eq $whole->{body},
        'and so is what was being sent (DASH-50)');
+}
+
+
+# The manifest has announced a segment that a publisher is late with: who asks
+# when it is time waits for it (DASH-3).
+sub test_late {
+    $p = Test::Live::Steps->publish($t, 'live/l');
+    $p->upto(4500);
+    $t->wait_for(sub { $p->edge('source')->{status} == 200 }, 10, 'playlist');
+
+    my $e = parts(1);
+    my $path = segment_path($e, $e->{msn} + 1);
+    my $mpd = Test::Live::MPD->parse($t->get('/live/l/manifest.mpd')->{body});
+    my $period = $mpd->{periods}[-1];
+    my $grid = $period->{sets}[0]{reps}[0]{template};
+    my $d = $grid->{duration} / $grid->{timescale};
+    my $begin = $mpd->{ast} + $period->{start}
+                + ($e->{msn} + 1 - $grid->{start_number}) * $d;
+
+    cmp_ok(time(), '<', $begin, 'a segment is to begin at a time to come');
+    is($t->get($path)->{status}, 404, 'until then it is not there');
+    $t->wait_for(sub { time() > $begin + $d - $grid->{ato} }, 15, 'its time');
+
+    my $q = ask($t, $path);
+    my $far = $t->get(segment_path($e, $e->{msn} + 9));
+
+    is($far->{status}, 404, 'what is not announced is not there');
+    settle($t);
+    ok(is_held($q), 'who asks when it is announced waits');
+
+    parts(3);
+    parts(1);
+    ok(more($q, sub { length $_[0] }), 'and gets it when it begins');
+    parts(2);
+    parts(1);
+
+    my $r = answer($q);
+
+    is($r->{status}, 200, 'it is there');
+    ok(!$r->{truncated} && $r->{body} eq $t->get($path)->{body},
+       'and is whole in the end');
+    $p->stop();
+}
+
+
+# A worker that has nothing else to do waits for the end of what it sends
+# (invariant 8).
+sub test_reload {
+    $t->finish();
+    $t = start(2, 'reuseport');
+    $p = Test::Live::Steps->publish($t, 'live/r');
+    $p->upto(3000);
+    $t->wait_for(sub { $p->edge('source')->{status} == 200 }, 10, 'playlist');
+
+    my $e = parts(2);
+    my $path = segment_path($e, $e->{msn});
+    my @asked = map { ask($t, $path) } 1 .. 30;
+
+    ok(more($_, sub { length $_[0] }), 'the first parts are there')
+        for @asked;
+
+    my @old = $t->workers();
+
+    ok($t->reload(), 'nginx is reloaded');
+    settle($t);
+
+    is(scalar(grep { my $pid = $_; grep { $_ == $pid } $t->workers(1) } @old),
+       2, 'the workers of before stay, for they send still');
+
+    parts(1);
+
+    my $whole = $t->get($path)->{body};
+    my $same = grep { my $r = answer($_);
+                      !$r->{truncated} && $r->{body} eq $whole } @asked;
+
+    is($same, 30, 'a reload cuts off nothing that grows');
+
+    $p->stop();
 }
 
 

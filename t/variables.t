@@ -52,6 +52,8 @@ http {
         location /live/ { live_play live; }
         location = /metrics { live_metrics; access_log off; }
         location = /other { return 204; }
+        location /page/ { live_play live; error_page 404 =200 /gone; }
+        location = /gone { return 200; }
     }
 }
 CONF
@@ -131,6 +133,8 @@ sub playlists {
     is_entry('/live/none/playlist.m3u8', %a, name => 'none',
              object => 'multivariant', rendition => '');
     is_entry('/live/a/what', %a, app => '', name => '', object => 'unknown');
+    is_entry('/page/none/source/playlist.m3u8', %a, name => 'none',
+             object => 'playlist', rendition => 'source');
     is_entry('/other', %a, app => '', name => '', object => '', hold => '',
              blocked => '');
 }
@@ -173,6 +177,8 @@ sub blocked {
 
     settle($t);
     ok(is_held($q), 'a request is held');
+    is(Test::Live::Metrics->get($t, '/metrics')->value('live_held_requests'), 1,
+       'and counted as such');
 
     $p->further(2000);
     is(answer($q)->{status}, 200, 'and answered');
@@ -180,7 +186,8 @@ sub blocked {
     my $e = logged($uri);
 
     like($e->{blocked}, qr/^\d+\.\d{3}$/, 'for a time that is in the log');
-    is($e->{blocked} * 1000, $e->{hold}, 'the same in milliseconds');
+    cmp_ok($e->{hold}, '>', 0, 'in milliseconds, too');
+    is(sprintf('%.0f', $e->{blocked} * 1000), $e->{hold}, 'the same');
     is($e->{msn}, $edge->{msn}, 'with its segment');
     is($e->{part}, $edge->{parts}, 'and part');
 }
@@ -248,6 +255,7 @@ sub viewers {
 
     $t->get("/live/b/$_") for 'playlist.m3u8', 'source/nothing',
                               'source/playlist.m3u8?_HLS_msn=100000';
+    $t->get('/page/b/none/playlist.m3u8');
 
     for my $round (1 .. 3) {
         for my $n (1 .. 20) {

@@ -67,11 +67,14 @@ ngx_http_live_count_handler(ngx_http_request_t *r)
     ngx_http_live_ctx_t      *ctx;
     ngx_live_stat_request_t   req;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_live_play_module);
-
     /* subrequests are part of another response */
 
-    if (ctx == NULL || r != r->main) {
+    if (r != r->main) {
+        return NGX_OK;
+    }
+
+    ctx = ngx_http_live_asked(r);
+    if (ctx == NULL) {
         return NGX_OK;
     }
 
@@ -110,7 +113,11 @@ ngx_http_live_viewer(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
         return 0;
     }
 
-    if (r->headers_out.status >= NGX_HTTP_BAD_REQUEST) {
+    /* nor is one that was refused, whatever an error_page has made of that */
+
+    if (r->headers_out.status >= NGX_HTTP_BAD_REQUEST
+        || ngx_http_get_module_ctx(r, ngx_http_live_play_module) == NULL)
+    {
         return 0;
     }
 

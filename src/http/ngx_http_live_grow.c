@@ -12,10 +12,14 @@
 #include "ngx_http_live_push.h"
 
 
+/* ms; a worker that shuts down ends what has no timer (invariant 8) */
+#define NGX_HTTP_LIVE_GROW_TIMER  30000
+
+
 struct ngx_http_live_grow_s {
     ngx_http_request_t        *request;
     ngx_live_wait_t            wait;
-    ngx_event_t                event;
+    ngx_event_t                event;       /* it was woken; its timer */
 
     /*
      * From the segment's begin: what was given to the filters may still be
@@ -183,6 +187,8 @@ ngx_http_live_grow_start(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx)
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_live_push_writer;
 
+    ngx_add_timer(&g->event, NGX_HTTP_LIVE_GROW_TIMER);
+
     r->main->count++;
 
     return NGX_DONE;
@@ -308,6 +314,7 @@ ngx_http_live_grow_handler(ngx_event_t *ev)
     rc = ngx_http_live_grow_send(g);
 
     if (rc == NGX_DONE) {
+        ngx_add_timer(ev, NGX_HTTP_LIVE_GROW_TIMER);
         return;
     }
 
@@ -324,6 +331,10 @@ static void
 ngx_http_live_grow_stop(ngx_http_live_grow_t *g)
 {
     ngx_live_wait_cancel(&g->wait);
+
+    if (g->event.timer_set) {
+        ngx_del_timer(&g->event);
+    }
 
     if (g->event.posted) {
         ngx_delete_posted_event(&g->event);

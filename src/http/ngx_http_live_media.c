@@ -15,6 +15,7 @@ static ngx_int_t ngx_http_live_missing(ngx_http_request_t *r,
     ngx_http_live_ctx_t *ctx, ngx_live_track_sh_t *t);
 static ngx_uint_t ngx_http_live_is_due(ngx_http_live_ctx_t *ctx,
     ngx_live_track_sh_t *t);
+static ngx_uint_t ngx_http_live_is_announced(ngx_http_live_ctx_t *ctx);
 static ngx_int_t ngx_http_live_send_segment(ngx_http_request_t *r,
     ngx_http_live_ctx_t *ctx, ngx_live_track_sh_t *t,
     ngx_live_segment_sh_t *seg);
@@ -175,7 +176,8 @@ ngx_http_live_missing(ngx_http_request_t *r, ngx_http_live_ctx_t *ctx,
         && ((ctx->uri.number <= msn + 1
              && (ctx->uri.number <= msn
                  || 2 * (uint64_t) parts * st->part_target >= st->segment))
-            || ngx_http_live_is_due(ctx, t)))
+            || ngx_http_live_is_due(ctx, t)
+            || ngx_http_live_is_announced(ctx)))
     {
         return ngx_http_live_hold(ctx, NGX_HTTP_LIVE_HOLD, NGX_HTTP_NOT_FOUND,
                                   ngx_http_live_cache_early);
@@ -203,6 +205,38 @@ ngx_http_live_is_due(ngx_http_live_ctx_t *ctx, ngx_live_track_sh_t *t)
            && ngx_live_read_edge(ctx->st, ctx->id, lead, &tail, &msn, &parts)
               == NGX_OK
            && ctx->uri.number < msn + (parts != 0);
+}
+
+
+/*
+ * By the clock it has begun, and players of a grid ask for it: a publisher that
+ * is late has not sent it yet (DASH-3).
+ */
+
+static ngx_uint_t
+ngx_http_live_is_announced(ngx_http_live_ctx_t *ctx)
+{
+    int64_t                us;
+    uint64_t               n;
+    ngx_live_period_sh_t   p;
+    ngx_live_stream_sh_t  *st;
+
+    st = ctx->st;
+    n = ngx_live_load(&st->nperiods);
+
+    if (n == 0) {
+        return 0;
+    }
+
+    p = st->periods[(n - 1) % NGX_LIVE_MAX_PERIODS];
+    us = (int64_t) (ngx_live_now() - st->anchor) * 1000 - p.start_us - p.shift;
+
+    ngx_live_fence();
+
+    return ngx_live_load(&st->id) == ctx->id
+           && ngx_live_load(&st->nperiods) == n
+           && p.grid_us && us >= 0
+           && ctx->uri.number <= p.msn + (uint64_t) (us / p.grid_us);
 }
 
 

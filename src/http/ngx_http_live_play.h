@@ -186,6 +186,13 @@ ngx_str_t *ngx_http_live_kind_name(ngx_http_live_kind_e kind);
  */
 ngx_int_t ngx_http_live_cmcd_sid(ngx_http_request_t *r, ngx_str_t *sid);
 
+/*
+ * What a main request has asked live_play for, also where an error_page has led
+ * it elsewhere, for which nginx takes the contexts of modules away; NULL:
+ * nothing.
+ */
+ngx_http_live_ctx_t *ngx_http_live_asked(ngx_http_request_t *r);
+
 /* $live_ variables; preconfiguration. */
 ngx_int_t ngx_http_live_add_variables(ngx_conf_t *cf);
 

@@ -12,6 +12,8 @@
 
 
 static ngx_int_t ngx_http_live_play_handler(ngx_http_request_t *r);
+static ngx_http_live_ctx_t *ngx_http_live_create_ctx(ngx_http_request_t *r);
+static void ngx_http_live_keep_ctx(void *data);
 static ngx_uint_t ngx_http_live_play_offers(ngx_live_stream_sh_t *st,
     ngx_http_live_kind_e kind);
 static void *ngx_http_live_play_create_loc_conf(ngx_conf_t *cf);
@@ -123,12 +125,10 @@ ngx_http_live_play_handler(ngx_http_request_t *r)
 
     llcf = ngx_http_get_module_loc_conf(r, ngx_http_live_play_module);
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_live_ctx_t));
+    ctx = ngx_http_live_create_ctx(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ngx_http_set_ctx(r, ctx, ngx_http_live_play_module);
 
     uri = &ctx->uri;
 
@@ -162,6 +162,65 @@ ngx_http_live_play_handler(ngx_http_request_t *r)
     ngx_http_live_query(&r->args, &ctx->query);
 
     return ngx_http_live_answer(r, ctx);
+}
+
+
+static ngx_http_live_ctx_t *
+ngx_http_live_create_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_live_ctx_t  *ctx;
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_live_ctx_t));
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    /* subrequests have the same pool */
+
+    if (r == r->main) {
+        cln = ngx_pool_cleanup_add(r->pool, 0);
+        if (cln == NULL) {
+            return NULL;
+        }
+
+        cln->handler = ngx_http_live_keep_ctx;
+        cln->data = ctx;
+    }
+
+    ngx_http_set_ctx(r, ctx, ngx_http_live_play_module);
+
+    return ctx;
+}
+
+
+/* Nothing is to be done: ngx_http_live_asked() knows the context by it. */
+
+static void
+ngx_http_live_keep_ctx(void *data)
+{
+}
+
+
+ngx_http_live_ctx_t *
+ngx_http_live_asked(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_live_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_live_play_module);
+
+    if (ctx || !r->internal) {
+        return ctx;
+    }
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_live_keep_ctx) {
+            return cln->data;
+        }
+    }
+
+    return NULL;
 }
 
 

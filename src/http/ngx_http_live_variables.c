@@ -101,7 +101,7 @@ ngx_http_live_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     ngx_http_live_ctx_t  *ctx;
 
     rc = NGX_DECLINED;
-    ctx = ngx_http_get_module_ctx(r->main, ngx_http_live_play_module);
+    ctx = ngx_http_live_asked(r->main);
 
     if (ctx) {
         rc = ngx_http_live_variable_text(ctx, data, &text);
