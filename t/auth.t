@@ -108,6 +108,7 @@ CONF
 $t->write_file('keys', "# of users\n\nann $key{file}\r\n bob\t$key{again} # x\n"
                        =~ s/ # x//r);
 $t->write_file('more', "$key{any}\n");
+$t->write_file('large', "$key{any}\n" . "#\n" x 524_288);
 $t->write_file('names', "show $key{named}\n.bad $key{again}\n");
 
 my %refused;
@@ -196,16 +197,17 @@ sub test_configuration {
         'publish_key ""' => qr/is empty/,
         'publish_key file=' => qr/empty path/,
         'publish_key file=nosuch' => qr/nosuch" failed/,
-        'publish_key file=.' => qr/no file/,
+        'publish_key file=.' => qr/"publish_key": ".*" is no file/,
+        'publish_key file=large' => qr/"publish_key": ".*large" has more than 1m/,
         'publish_key file=more as=name' => qr/without the name.*more:1/,
         "publish_key off; publish_key $key{one}" => qr/"off" already/,
-        "publish_key $key{one}; publish_key off" => qr/next to a key/,
+        "publish_key $key{one}; publish_key off" => qr/next to another/,
         "publish_key x$key{one}\$" => qr/invalid variable/,
         "publish_key $key{one}\${a" => qr/invalid variable/,
         'publish_key $nosuch' => qr/unknown variable "nosuch"/,
         'publish_key ' . '$live_name$live_app' x 9 => qr/too many/,
         'publish_secret ""' => qr/is empty/,
-        "publish_secret $secret; publish_secret off" => qr/next to a secret/,
+        "publish_secret $secret; publish_secret off" => qr/next to another/,
         "publish_secret off; publish_secret $secret" => qr/"off" already/,
         "publish_secret $secret more" => qr/number of arguments/,
     );

@@ -9,7 +9,9 @@ use warnings;
 
 use IO::Socket::INET;
 use List::Util qw/ sum0 /;
+use JSON::PP qw/ decode_json /;
 use Test::Live;
+use Test::Live::Hook;
 use Test::Live::Ladder;
 use Test::Live::M3U8;
 use Test::More;
@@ -45,6 +47,11 @@ live {
         rendition low size=160x90 video=100k preset=ultrafast audio=32k;
         transcode always;
     }
+
+    application told {
+        on_update http://127.0.0.1:%%PORT_8090%%/allow;
+        callback_interval 1s;
+    }
 }
 
 stream {
@@ -78,6 +85,8 @@ my %clip = (seconds => 3, gop => 15);
 my %expect;
 my $number = 0;
 
+my $hook = Test::Live::Hook->new($t, 8090);
+
 begin();
 $t->run();
 
@@ -95,6 +104,7 @@ reading();
 threads();
 memory();
 step();
+set_back();
 
 done_testing();
 
@@ -403,6 +413,37 @@ sub step {
 
     fault('clock', 0);
     $t->end($pid);
+}
+
+
+# An hour back: no figure becomes one of centuries.
+sub set_back {
+    my $pid = live_stream('live/back');
+    my $told_of = $t->ffmpeg_publish('told/back', clip => \%clip, loop => -1);
+
+    $hook->wait_requests(1);
+
+    fault('clock', -3_600_000);
+
+    my $told;
+
+    ok($t->wait_for(sub {
+           $told = eval { decode_json($t->get('/streams/back')->{body}) };
+           return $told && $told->{duration} < 1;
+       }, 10, 'the new time'), 'the clock is set back: it is no time ago');
+    is($told->{bitrate}, 0, 'at no bit rate');
+
+    my $n = $hook->requests();
+    my @updates = $hook->wait_requests($n + 2);
+
+    cmp_ok($updates[-1]{fields}{time}, '>=', $n + 2,
+           'callbacks have the time since, by whatever clock');
+
+    $t->end($_) for $pid, $told_of;
+    ok($t->wait_for(sub { $t->log() =~ m{published for 0\.000s: .*"live/back"} },
+                    15, 'the totals'), 'the log has it so, too');
+
+    fault('clock', 0);
 }
 
 

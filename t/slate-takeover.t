@@ -297,6 +297,9 @@ sub backup {
     $second->connect('backup');
     is(($second->publish('x') || {})->{code}, 'NetStream.Publish.Start',
        'a second publisher stands by');
+    ok($t->wait_for(sub { $t->get('/metrics')->{body} =~
+                          /^live_stream_publisher_standby\{.*"x"\} 1$/m }, 10,
+                    'metric'), 'live_stream_publisher_standby');
     $second->set_chunk_size(4096);
 
     my @headers = grep { $_->{payload} =~ /\A[\x17\xaf]\x00/s } @$tags;
@@ -413,7 +416,6 @@ sub reload {
 
     @workers = $t->workers();
     grow('live/reload');
-    pass('its slate goes on');
 
     ok($t->wait_for(sub {
         () = $t->log(qr{live stream "removed/x" has ended})
@@ -514,24 +516,7 @@ sub grow {
 }
 
 
-# A client whose connection that worker has accepted, with its handshake done.
-sub client_on {
-    my ($worker) = @_;
-
-    for (1 .. 100) {
-        my $c = RTMP->new(port => $t->port(1935));
-        my $port = $c->socket()->sockport();
-
-        $c->handshake();
-
-        my ($line) = $t->log(qr/client 127\.0\.0\.1:$port connected/);
-
-        return $c if $line && $line =~ /\] $worker#/;
-        $c->close();
-    }
-
-    die "worker $worker accepts nothing\n";
-}
+sub client_on { return RTMP->on_worker($t, $_[0]) }
 
 
 sub playlist {

@@ -1,6 +1,7 @@
 #!/usr/bin/env perl
 
 # asan
+# tsan
 # slate: what fills the time in which a publisher is away, as players see it
 # (invariants 1, 3, 10; HLS-8..23).
 

@@ -492,6 +492,10 @@ live_hook_settings(json_t *root, live_hook_result_t *result)
         result->max_bitrate = (uint64_t) rate;
     }
 
+    v = json_object_get(root, "record");
+
+    result->record = v && !json_is_null(v) && !json_is_false(v);
+
     v = json_object_get(root, "rungs");
 
     if (v == NULL || json_is_null(v)) {

@@ -75,6 +75,7 @@ typedef struct {
     unsigned             chosen;        /* 1: it says which rungs there are */
     unsigned             nrungs;
     char                 rungs[LIVE_HOOK_MAX_RUNGS][LIVE_HOOK_RUNG];
+    unsigned             record;        /* 1: it asks for a recording */
     char                 reason[LIVE_HOOK_MAX_REASON];  /* after REFUSE */
 } live_hook_result_t;
 

@@ -20,6 +20,10 @@
 #define NGX_LIVE_CALLBACK_HEADER   128      /* bytes of one of ours */
 
 
+/* libcurl writes as much */
+_Static_assert(NGX_LIVE_CALLBACK_ERROR >= CURL_ERROR_SIZE, "error");
+
+
 struct ngx_live_callback_thread_s {
     pthread_t         tid;
     int               fd;

@@ -51,8 +51,10 @@ struct ngx_live_slate_s {
     u_char               *file;         /* a copy, behind it */
     live_slate_conf_t     conf;
 
+    live_slate_t         *made;         /* these are the thread's until it is */
+    const char           *reason;       /* done; reason is static text */
+
     live_slate_t         *media;
-    const char           *reason;       /* static text */
 };
 
 
@@ -504,8 +506,8 @@ ngx_live_slate_thread(void *data, ngx_log_t *log)
 {
     ngx_live_slate_t *s = data;
 
-    s->media = live_slate_make((char *) s->file, &s->conf,
-                               ngx_live_slate_stop, &s->reason);
+    s->made = live_slate_make((char *) s->file, &s->conf, ngx_live_slate_stop,
+                              &s->reason);
 }
 
 
@@ -525,6 +527,7 @@ ngx_live_slate_done(ngx_event_t *ev)
 
     ngx_live_slate_making = 0;
 
+    s->media = s->made;
     s->state = s->media ? NGX_LIVE_SLATE_MADE : NGX_LIVE_SLATE_FAILED;
 
     if (s->media) {

@@ -398,7 +398,6 @@ static void
 ngx_live_player_end(ngx_live_player_t *p)
 {
     if (p->pub) {
-
         ngx_live_publish_close(p->pub);
     }
 

@@ -11,7 +11,8 @@
 #include "ngx_stream_live_auth.h"
 
 
-#define NGX_STREAM_LIVE_KEYS_SIZE  (4 * 1024 * 1024)    /* of a file */
+/* of a file: it is read in the event loop */
+#define NGX_STREAM_LIVE_KEYS_SIZE  (1024 * 1024)
 
 
 static void ngx_stream_live_keys_cleanup(void *data);
@@ -160,11 +161,16 @@ ngx_stream_live_keys_read(ngx_stream_live_keys_t *file, ngx_fd_t fd,
         return NULL;
     }
 
-    if (!ngx_is_file(&file->info)
-        || ngx_file_size(&file->info) > NGX_STREAM_LIVE_KEYS_SIZE)
-    {
+    if (!ngx_is_file(&file->info)) {
+        ngx_log_error(level, log, 0, "\"publish_key\": \"%V\" is no file",
+                      &file->path);
+        return NULL;
+    }
+
+    if (ngx_file_size(&file->info) > NGX_STREAM_LIVE_KEYS_SIZE) {
         ngx_log_error(level, log, 0,
-                      "\"%V\" is no file of 4m at most", &file->path);
+                      "\"publish_key\": \"%V\" has more than 1m",
+                      &file->path);
         return NULL;
     }
 

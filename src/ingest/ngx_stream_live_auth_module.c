@@ -15,8 +15,8 @@ static char *ngx_stream_live_auth_merge_app_conf(ngx_conf_t *cf, void *prev,
     void *conf);
 static char *ngx_stream_live_auth_publish_key(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
-static ngx_int_t ngx_stream_live_auth_list(ngx_conf_t *cf,
-    ngx_array_t **list, size_t size);
+static char *ngx_stream_live_auth_push(ngx_conf_t *cf, ngx_array_t **list,
+    size_t size, void **place);
 static char *ngx_stream_live_auth_publish_secret(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static ngx_array_t *ngx_stream_live_auth_pieces(ngx_conf_t *cf,
@@ -149,49 +149,27 @@ ngx_stream_live_auth_publish_key(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_stream_live_auth_conf_t *acf = conf;
 
+    char                   *rv;
+    void                   *place;
     ngx_str_t              *value, path;
     ngx_uint_t              named;
     ngx_stream_live_key_t  *key;
 
     value = cf->args->elts;
-
-    if (acf->keys == NULL) {
-        return "is \"off\" already";
-    }
-
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-
-        if (acf->keys != NGX_CONF_UNSET_PTR) {
-            return "cannot be \"off\" next to a key";
-        }
-
-        acf->keys = NULL;
-
-        return NGX_CONF_OK;
-    }
-
     named = (cf->args->nelts == 3);
 
     if (named && ngx_strcmp(value[2].data, "as=name") != 0) {
         return "has a second parameter that is not \"as=name\"";
     }
 
-    if (value[1].len == 0) {
-        return "is empty";
+    rv = ngx_stream_live_auth_push(cf, &acf->keys,
+                                   sizeof(ngx_stream_live_key_t), &place);
+
+    if (rv != NGX_CONF_OK || place == NULL) {
+        return rv;
     }
 
-    if (ngx_stream_live_auth_list(cf, &acf->keys,
-                                  sizeof(ngx_stream_live_key_t))
-        != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    key = ngx_array_push(acf->keys);
-    if (key == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
+    key = place;
     ngx_memzero(key, sizeof(ngx_stream_live_key_t));
 
     if (ngx_strncmp(value[1].data, "file=", 5) == 0) {
@@ -220,14 +198,47 @@ ngx_stream_live_auth_publish_key(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-static ngx_int_t
-ngx_stream_live_auth_list(ngx_conf_t *cf, ngx_array_t **list, size_t size)
+/* One more: *place is where, NULL after "off". */
+
+static char *
+ngx_stream_live_auth_push(ngx_conf_t *cf, ngx_array_t **list, size_t size,
+    void **place)
 {
+    ngx_str_t  *value;
+
+    *place = NULL;
+    value = cf->args->elts;
+
+    if (*list == NULL) {
+        return "is \"off\" already";
+    }
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+
+        if (*list != NGX_CONF_UNSET_PTR) {
+            return "cannot be \"off\" next to another one";
+        }
+
+        *list = NULL;
+
+        return NGX_CONF_OK;
+    }
+
+    if (value[1].len == 0) {
+        return "is empty";
+    }
+
     if (*list == NGX_CONF_UNSET_PTR) {
         *list = ngx_array_create(cf->pool, 2, size);
     }
 
-    return *list ? NGX_OK : NGX_ERROR;
+    if (*list == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *place = ngx_array_push(*list);
+
+    return *place ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -237,40 +248,19 @@ ngx_stream_live_auth_publish_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_stream_live_auth_conf_t *acf = conf;
 
+    char       *rv;
+    void       *place;
     ngx_str_t  *value, *secret;
 
+    rv = ngx_stream_live_auth_push(cf, &acf->secrets, sizeof(ngx_str_t),
+                                   &place);
+
+    if (rv != NGX_CONF_OK || place == NULL) {
+        return rv;
+    }
+
     value = cf->args->elts;
-
-    if (acf->secrets == NULL) {
-        return "is \"off\" already";
-    }
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-
-        if (acf->secrets != NGX_CONF_UNSET_PTR) {
-            return "cannot be \"off\" next to a secret";
-        }
-
-        acf->secrets = NULL;
-
-        return NGX_CONF_OK;
-    }
-
-    if (value[1].len == 0) {
-        return "is empty";
-    }
-
-    if (ngx_stream_live_auth_list(cf, &acf->secrets, sizeof(ngx_str_t))
-        != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    secret = ngx_array_push(acf->secrets);
-    if (secret == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
+    secret = place;
     *secret = value[1];
 
     return NGX_CONF_OK;

@@ -20,7 +20,7 @@ struct ngx_stream_live_hook_s {
     ngx_live_callback_t          *callback;     /* that is under way */
     ngx_event_t                   update;
 
-    uint64_t                      began;        /* Unix ms, of publishing */
+    ngx_msec_t                    began;        /* of publishing */
     off_t                         received;     /* until then */
 
     char                         *args;         /* behind it */
@@ -30,6 +30,7 @@ struct ngx_stream_live_hook_s {
     const char                   *page_url;
 
     unsigned                      told:1;       /* it is owed the end */
+    unsigned                      warned:1;
 };
 
 
@@ -207,7 +208,10 @@ ngx_stream_live_hook_send(ngx_stream_live_hook_t *hook, live_hook_call_e call,
     h.swf_url = hook->swf_url;
     h.tc_url = hook->tc_url;
     h.page_url = hook->page_url;
-    h.time = hook->began ? (ngx_live_now() - hook->began) / 1000 : 0;
+
+    /* the timers' clock: an interval of 1 s is never told as 0 */
+
+    h.time = hook->began ? (ngx_current_msec - hook->began) / 1000 : 0;
     h.bytes = hook->began ? ctx->session->received - hook->received : 0;
 
     params.conf = ngx_live_callback_conf(ctx->app);
@@ -359,7 +363,7 @@ ngx_stream_live_hook_begun(ngx_stream_live_rtmp_ctx_t *ctx)
     }
 
     hook->told = 1;
-    hook->began = ngx_live_now();
+    hook->began = ngx_current_msec;
     hook->received = ctx->session->received;
 
     if (hook->conf->update) {
@@ -461,6 +465,13 @@ ngx_stream_live_hook_read(ngx_stream_live_hook_t *hook, live_hook_call_e call,
     answer.location = result->location;
 
     live_hook_read(&answer, r);
+
+    if (r->record && !hook->warned) {
+        hook->warned = 1;
+        ngx_log_error(NGX_LOG_WARN, ctx->session->connection->log, 0,
+                      "the callback's \"record\" is ignored, nothing is "
+                      "recorded");
+    }
 }
 
 

@@ -114,17 +114,23 @@ fails(int which)
 int
 gettimeofday(struct timeval *tv, void *tz)
 {
-    int  rc;
+    int   rc;
+    long  us;
 
     REAL(gettimeofday)
 
     rc = real(tv, tz);
 
     if (faults) {
-        tv->tv_usec += 1000 * __atomic_load_n(&faults[CLOCK].rate,
-                                              __ATOMIC_RELAXED);
-        tv->tv_sec += tv->tv_usec / 1000000;
-        tv->tv_usec %= 1000000;
+        us = tv->tv_usec + 1000L * __atomic_load_n(&faults[CLOCK].rate,
+                                                   __ATOMIC_RELAXED);
+        tv->tv_sec += us / 1000000;
+        tv->tv_usec = us % 1000000;
+
+        if (tv->tv_usec < 0) {
+            tv->tv_usec += 1000000;
+            tv->tv_sec--;
+        }
     }
 
     return rc;

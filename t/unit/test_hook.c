@@ -275,6 +275,15 @@ test_settings(void)
     r = test_read(LIVE_HOOK_PUBLISH, LIVE_HOOK_FORM, 200, "{}", "");
     tap_ok(!r.chosen, "nothing of rungs");
 
+    tap_ok(!r.record, "nothing of a recording");
+
+    r = test_read(LIVE_HOOK_UPDATE, LIVE_HOOK_FORM, 200, "{\"record\":{}}", "");
+    tap_ok(r.verdict == LIVE_HOOK_ALLOW && r.record, "a recording");
+
+    r = test_read(LIVE_HOOK_PUBLISH, LIVE_HOOK_FORM, 200,
+                  "{\"record\":false}", "");
+    tap_ok(r.verdict == LIVE_HOOK_ALLOW && !r.record, "no recording");
+
     test_rate("{\"rungs\":\"720p\"}", LIVE_HOOK_REFUSE, 0);
     test_rate("{\"rungs\":[1]}", LIVE_HOOK_REFUSE, 0);
     test_rate("{\"rungs\":[\"a/b\"]}", LIVE_HOOK_REFUSE, 0);

@@ -70,8 +70,9 @@ sub stop {
 sub requests {
     my ($self, %match) = @_;
 
+    # the last line may be on its way
     my @requests = map { decode_json($_) }
-                   split /\n/, $self->{t}->read_file($self->{file}) // '';
+                   ($self->{t}->read_file($self->{file}) // '') =~ /^(.+)\n/mg;
 
     for my $key (keys %match) {
         @requests = grep { ($key eq 'path' ? $_->{path}
@@ -231,9 +232,15 @@ sub answer {
         $c->{out} .= http(302, '', undef, "Location: /loop\r\n");
 
     } elsif ($kind eq 'switch') {
-        open my $fh, '<', "$dir/$what" or die "$what: $!\n";
-        my ($status, $body) = split / /, join('', <$fh>), 2;
-        $c->{out} .= http($status, $body);
+        my $text = '';
+
+        # it is being written
+        while ($text !~ / /) {
+            open my $fh, '<', "$dir/$what" or die "$what: $!\n";
+            $text = join '', <$fh>;
+        }
+
+        $c->{out} .= http(split / /, $text, 2);
 
     } elsif ($kind eq 'huge') {
         $c->{out} .= "HTTP/1.1 200 OK\r\n\r\n";
