@@ -38,6 +38,9 @@ TEST_PACKAGES=(
     # caches in front
     varnish trafficserver
 
+    # what streams are pulled from
+    libnginx-mod-rtmp gir1.2-gst-rtsp-server-1.0 python3-gi
+
     # what reads metrics, the status as XML, and answers of live_api
     prometheus libxml2-utils libjson-validator-perl
 )
@@ -508,7 +511,8 @@ tagged() {
 }
 
 
-# The same with ThreadSanitizer, for t/threads.t; its runtime is preloaded.
+# The same with ThreadSanitizer, for t/threads.t and what has the line "# tsan";
+# its runtime is preloaded.
 build_tsan() {
     local tree=$build/tsan source flags header_cc_opt own_nginx
     local cc=gcc
@@ -849,7 +853,7 @@ cmd_test() {
         build_crash
     fi
 
-    if (($# == 0)) || [[ $* == *t/threads.t* ]]; then
+    if tagged tsan "$@" || (($# == 0)) || [[ $* == *t/threads.t* ]]; then
         build_tsan
     fi
 

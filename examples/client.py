@@ -2,6 +2,7 @@
 """Runs a stream by the control API of examples/service.conf.
 
     client.py create NAME [QUALITY...]    prints where to publish and to play
+    client.py pull NAME URL [QUALITY...]  prints where to play it
     client.py monitor NAME                prints its state until it ends
     client.py list
     client.py stop NAME
@@ -43,18 +44,23 @@ def path_of(name):
     return "/streams/" + urllib.parse.quote(name, safe="")
 
 
-def create(name, *qualities):
-    fields = {"stream_id": name}
+def create(name, *qualities, **fields):
+    fields["stream_id"] = name
 
     if qualities:
         fields["qualities"] = list(qualities)
 
     stream = call("POST", "/streams", fields)
 
-    print("publish", stream["publish"]["rtmp"])
+    if "publish" in stream:
+        print("publish", stream["publish"]["rtmp"])
 
     for kind, url in stream["playback"].items():
         print("play", kind, url)
+
+
+def pull(name, url, *qualities):
+    create(name, *qualities, source_url=url)
 
 
 def monitor(name):
@@ -66,7 +72,8 @@ def monitor(name):
 
         print(state, f"{stream['duration']:.0f} s",
               f"{stream['bitrate'] // 1000} kbit/s",
-              f"{stream.get('viewers', 0)} viewers", flush=True)
+              f"{stream.get('viewers', 0)} viewers",
+              stream.get("source", {}).get("error", ""), flush=True)
         time.sleep(1)
 
 
@@ -89,8 +96,9 @@ def stop(name):
     call("DELETE", path_of(name))
 
 
-COMMANDS = {"create": (create, 1, 17), "monitor": (monitor, 1, 1),
-            "list": (list_streams, 0, 0), "stop": (stop, 1, 1)}
+COMMANDS = {"create": (create, 1, 17), "pull": (pull, 2, 18),
+            "monitor": (monitor, 1, 1), "list": (list_streams, 0, 0),
+            "stop": (stop, 1, 1)}
 
 
 def main():

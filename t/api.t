@@ -80,6 +80,7 @@ $t->run();
 
 test_thousand();
 test_create();
+test_pulled();
 test_fields();
 test_methods();
 test_life();
@@ -187,11 +188,38 @@ sub test_create {
 
 
 # Every field that is wrong is named.
+# What t/pull.t plays, as it is told.
+sub test_pulled {
+    my $url = 'http://me:secret@127.0.0.1:' . $t->free_port() . '/x.ts?key=1';
+    my $r = create('pulled', source_url => $url);
+
+    is($r->{status}, 201, 'one that is pulled is created');
+    is($r->{json}{key}, undef, 'it has no key');
+    is($r->{json}{source}{state}, 'waiting', 'it has a source');
+    like($r->{json}{playback}{hls}, qr{/live/pulled/playlist\.m3u8$},
+         'and is played where others are');
+
+    my $source;
+
+    ok($t->wait_for(sub {
+        $source = ask('GET', '/streams/pulled', '/{id}')->{json}{source};
+        return $source->{failed} > 1 && exists $source->{next_try};
+    }, 20, 'two tries'), 'it is tried again');
+
+    like($source->{error}, qr/Connection refused/, 'it is said why');
+    is(ask('POST', '/streams/pulled/key', '/{id}/key')->{status}, 409,
+       'no key is made');
+    is(ask('DELETE', '/streams/pulled', '/{id}')->{status}, 204, 'deleted');
+}
+
+
 sub test_fields {
     my %wrong = (
         stream_id => [ 7, '', '.hidden', 'a/b', 'x' x 129, undef, 'ä' ],
         qualities => [ [], 'low', [ 'high' ], [ 7 ], [ ('low') x 17 ],
                        [ 'l' x 40 ] ],
+        source_url => [ 7, undef, '', 'h/x', 'file:///x', 'http://a b/',
+                        'http://h/' . 'x' x 1024 ],
         enable_hls => [ 1, 'true', undef ],
         enable_dash => [ 0, [] ],
         low_latency => [ {}, 'yes' ],

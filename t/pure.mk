@@ -15,10 +15,10 @@ TARGETS   := $(notdir $(basename $(wildcard t/fuzz/fuzz_*.c)))
 
 INCS      := -Isrc/base -Isrc/proto -Isrc/media -Isrc/manifest -It/unit
 PACKAGES  := libavfilter libavformat libavcodec libswscale libswresample \
-             libavutil libcrypto zlib jansson
+             libavutil libcrypto zlib jansson libcurl
 LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null || \
                echo -lavfilter -lavformat -lavcodec -lswscale -lswresample \
-                    -lavutil -lcrypto -lz -ljansson) -lpthread -lm
+                    -lavutil -lcrypto -lz -ljansson -lcurl) -lpthread -lm
 
 SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS      = -std=gnu11 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Werror \
@@ -26,7 +26,7 @@ FLAGS      = -std=gnu11 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Werror \
 
 # Parsers that are glue: their targets bring what these call of nginx.
 GLUE      := src/http/ngx_http_live_uri.c src/http/ngx_http_live_query.c \
-             src/ingest/ngx_stream_live_media.c
+             src/ingest/ngx_live_tags.c
 NGINX     := $(OUT)/nginx
 GLUE_INCS := $(patsubst %,-isystem $(NGINX)/%, src/core src/event \
                src/event/modules src/os/unix src/stream src/http \

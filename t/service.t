@@ -38,6 +38,7 @@ my $tags = $t->clip(seconds => 6, gop => 15);
 $t->run();
 
 test_client();
+test_pull();
 test_names();
 test_ports();
 test_stale();
@@ -130,6 +131,20 @@ sub media {
 
 
 # The API under other names.
+# A stream that the service fetches itself.
+sub test_pull {
+    my ($code, $output) = client('pull', 'clip', "file://$tags", 'source');
+
+    is($code, 0, 'client.py pull');
+    unlike($output, qr/^publish/m, 'nobody has to publish it');
+    like($output, qr{^play dash http://\S+/streams/clip/manifest\.mpd$}m,
+         'it says where to play');
+    ok($t->wait_for(sub { @{ media('/streams/clip')->{segments} || [] } >= 3 },
+                    20, 'segments'), 'and it plays');
+    is((client('stop', 'clip'))[0], 0, 'client.py stop');
+}
+
+
 sub test_names {
     my $r = api('POST', '/api/live/create', { stream_id => 'other' });
 

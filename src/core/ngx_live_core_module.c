@@ -17,6 +17,8 @@ char *ngx_live_application_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 static void *ngx_live_core_create_app_conf(ngx_conf_t *cf);
+static void ngx_live_core_merge_lengths(ngx_live_app_conf_t *conf,
+    ngx_live_app_conf_t *prev);
 static char *ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *prev,
     void *conf);
 static char *ngx_live_core_state_path(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -283,12 +285,10 @@ ngx_live_core_create_app_conf(ngx_conf_t *cf)
 }
 
 
-static char *
-ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
+static void
+ngx_live_core_merge_lengths(ngx_live_app_conf_t *conf,
+    ngx_live_app_conf_t *prev)
 {
-    ngx_live_app_conf_t *prev = parent;
-    ngx_live_app_conf_t *conf = child;
-
     /* a maximum belongs to the "segment" that it was written with */
     if (conf->segment == NGX_CONF_UNSET_MSEC) {
         conf->segment_max = prev->segment_max;
@@ -312,6 +312,17 @@ ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
     if (conf->window_segments) {
         conf->window = conf->window_segments * conf->segment;
     }
+}
+
+
+static char *
+ngx_live_core_merge_app_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_live_app_conf_t *prev = parent;
+    ngx_live_app_conf_t *conf = child;
+
+    ngx_live_core_merge_lengths(conf, prev);
+
     ngx_conf_merge_msec_value(conf->resume, prev->resume, 60000);
     ngx_conf_merge_msec_value(conf->publish_timeout, prev->publish_timeout,
                               10000);

@@ -3,7 +3,7 @@
 #include <ngx_core.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
-#include "ngx_live_registry.h"
+#include "ngx_live_source.h"
 
 
 /* about what a megabyte of the index has room for */
@@ -16,6 +16,8 @@ static ngx_live_entry_sh_t *ngx_live_registry_add(ngx_live_zone_t *zone,
     ngx_str_t *app, ngx_str_t *name);
 static void ngx_live_registry_drop(ngx_live_zone_t *zone,
     ngx_live_entry_sh_t **at);
+static void ngx_live_registry_forget(ngx_live_zone_t *zone,
+    ngx_live_entry_sh_t *e);
 static ngx_uint_t ngx_live_registry_end(ngx_live_zone_t *zone, ngx_str_t *app,
     ngx_str_t *name);
 static ngx_uint_t ngx_live_registry_stale(ngx_live_entry_sh_t *e,
@@ -24,11 +26,13 @@ static ngx_int_t ngx_live_registry_key(u_char *key);
 
 
 ngx_int_t
-ngx_live_registry_create(ngx_live_zone_t *zone, ngx_live_entry_sh_t *entry)
+ngx_live_registry_create(ngx_live_zone_t *zone, ngx_live_entry_sh_t *entry,
+    ngx_str_t *url)
 {
     ngx_int_t              rc;
     ngx_str_t              app, name;
     ngx_live_entry_sh_t   *e, *next;
+    ngx_live_source_sh_t  *source;
     ngx_live_stream_sh_t  *st;
 
     if (ngx_live_registry_key(entry->key) != NGX_OK) {
@@ -59,17 +63,29 @@ ngx_live_registry_create(ngx_live_zone_t *zone, ngx_live_entry_sh_t *entry)
         rc = NGX_BUSY;
 
     } else {
-        e = e ? e : ngx_live_registry_add(zone, &app, &name);
+        source = ngx_live_source_create_locked(zone, url);
+
+        if (source || url == NULL) {
+            e = e ? e : ngx_live_registry_add(zone, &app, &name);
+
+        } else {
+            e = NULL;
+        }
+
         rc = NGX_ERROR;
 
         if (e) {
             next = e->next;
             entry->hash = e->hash;
+            entry->source = source;
 
             *e = *entry;
             e->next = next;
 
             rc = NGX_OK;
+
+        } else {
+            ngx_live_source_free_locked(zone, source);
         }
     }
 
@@ -150,8 +166,37 @@ ngx_live_registry_drop(ngx_live_zone_t *zone, ngx_live_entry_sh_t **at)
     ngx_live_store(at, e->next);
     zone->sh->nentries--;
 
-    ngx_explicit_memzero(e->key, NGX_LIVE_KEY);
+    ngx_live_registry_forget(zone, e);
     ngx_slab_free_locked(zone->shpool, e);
+}
+
+
+/* It is not created any more; what it is banned for stays. */
+
+static void
+ngx_live_registry_forget(ngx_live_zone_t *zone, ngx_live_entry_sh_t *e)
+{
+    ngx_live_source_sh_t  *source;
+
+    source = e->source;
+
+    e->created = 0;
+    e->source = NULL;
+    ngx_explicit_memzero(e->key, NGX_LIVE_KEY);
+
+    ngx_live_source_free_locked(zone, source);
+}
+
+
+ngx_live_entry_sh_t *
+ngx_live_registry_find_locked(ngx_live_zone_t *zone, ngx_str_t *app,
+    ngx_str_t *name)
+{
+    ngx_live_entry_sh_t  *e;
+
+    e = *ngx_live_registry_at(zone, app, name);
+
+    return e && e->created ? e : NULL;
 }
 
 
@@ -166,9 +211,9 @@ ngx_live_registry_find(ngx_live_zone_t *zone, ngx_str_t *app,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    e = *ngx_live_registry_at(zone, app, name);
+    e = ngx_live_registry_find_locked(zone, app, name);
 
-    if (e && e->created) {
+    if (e) {
         *entry = *e;
         rc = NGX_OK;
     }
@@ -228,9 +273,9 @@ ngx_live_registry_heard(ngx_live_zone_t *zone, ngx_str_t *app,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    e = *ngx_live_registry_at(zone, app, name);
+    e = ngx_live_registry_find_locked(zone, app, name);
 
-    if (e && e->created) {
+    if (e) {
         e->heard = ngx_live_now();
         *entry = *e;
         rc = NGX_OK;
@@ -258,9 +303,9 @@ ngx_live_registry_rotate(ngx_live_zone_t *zone, ngx_str_t *app,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    e = *ngx_live_registry_at(zone, app, name);
+    e = ngx_live_registry_find_locked(zone, app, name);
 
-    if (e && e->created) {
+    if (e) {
         ngx_memcpy(e->key, key, NGX_LIVE_KEY);
         *entry = *e;
         rc = NGX_OK;
@@ -283,15 +328,18 @@ ngx_live_registry_stop(ngx_live_zone_t *zone, ngx_str_t *app,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    e = *ngx_live_registry_at(zone, app, name);
+    e = ngx_live_registry_find_locked(zone, app, name);
 
-    if (e && e->created) {
+    if (e) {
         e->stopped = stopped;
         e->heard = ngx_live_now();
         rc = NGX_OK;
 
         if (stopped) {
             (void) ngx_live_registry_end(zone, app, name);
+
+        } else if (e->source) {
+            ngx_live_source_again_locked(e->source);
         }
     }
 
@@ -317,8 +365,7 @@ ngx_live_registry_delete(ngx_live_zone_t *zone, ngx_str_t *app,
 
     if (e && e->created) {
         rc = NGX_OK;
-        e->created = 0;
-        ngx_explicit_memzero(e->key, NGX_LIVE_KEY);
+        ngx_live_registry_forget(zone, e);
     }
 
     if (e) {
@@ -455,7 +502,7 @@ ngx_live_registry_expire(ngx_live_zone_t *zone)
                               e->stale / 1000);
 
                 (void) ngx_live_registry_end(zone, &app, &name);
-                e->created = 0;
+                ngx_live_registry_forget(zone, e);
             }
 
             if (!e->created && now >= e->banned) {

@@ -14,12 +14,16 @@
 
 
 #define NGX_LIVE_KEY            32      /* characters of a stream key */
+#define NGX_LIVE_MAX_URL        1024    /* of a source, with its '\0' */
 #define NGX_LIVE_MAX_QUALITIES  16
 
 /* what is not made of a stream, also in ngx_live_stream_sh_t */
 #define NGX_LIVE_NO_HLS         0x0001
 #define NGX_LIVE_NO_DASH        0x0002
 #define NGX_LIVE_NO_PARTS       0x0004
+
+
+typedef struct ngx_live_source_sh_s  ngx_live_source_sh_t;
 
 
 /* A created stream.  Times are Unix ms. */
@@ -43,6 +47,10 @@ struct ngx_live_entry_sh_s {
     uint64_t                cleanup;        /* ms between looks for that */
     uint64_t                banned;         /* until then */
 
+    /* what it is pulled from, see ngx_live_source.h, or NULL; to be looked at
+     * with the lock held only */
+    ngx_live_source_sh_t   *source;
+
     /* renditions that it has, of those of the application; 0: all */
     uint32_t                nqualities;
     char                    qualities[NGX_LIVE_MAX_QUALITIES][32];
@@ -50,12 +58,17 @@ struct ngx_live_entry_sh_s {
 
 
 /*
- * Creates one; entry is copied, and gets a key.  NGX_BUSY: the name is taken,
- * also by a stream that is published.  NGX_DECLINED: it is banned.  NGX_ERROR:
- * no room in the index, or no random bytes.
+ * Creates one; entry is copied, and gets a key.  url: what it is pulled from,
+ * or NULL.  NGX_BUSY: the name is taken, also by a stream that is published.
+ * NGX_DECLINED: it is banned.  NGX_ERROR: no room in the index, or no random
+ * bytes.
  */
 ngx_int_t ngx_live_registry_create(ngx_live_zone_t *zone,
-    ngx_live_entry_sh_t *entry);
+    ngx_live_entry_sh_t *entry, ngx_str_t *url);
+
+/* The one of that name, NULL: there is none; the lock is held. */
+ngx_live_entry_sh_t *ngx_live_registry_find_locked(ngx_live_zone_t *zone,
+    ngx_str_t *app, ngx_str_t *name);
 
 /* Copies the one of that name; NGX_DECLINED: there is none. */
 ngx_int_t ngx_live_registry_find(ngx_live_zone_t *zone, ngx_str_t *app,
@@ -76,7 +89,7 @@ ngx_int_t ngx_live_registry_rotate(ngx_live_zone_t *zone, ngx_str_t *app,
 
 /*
  * Says whether it may be published; where it may not, its publication ends as
- * by ngx_live_registry_delete().
+ * by ngx_live_registry_delete().  What is pulled is pulled anew when it may.
  */
 ngx_int_t ngx_live_registry_stop(ngx_live_zone_t *zone, ngx_str_t *app,
     ngx_str_t *name, ngx_uint_t stopped);

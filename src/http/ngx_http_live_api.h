@@ -10,7 +10,8 @@
 
 #include <jansson.h>
 #include "ngx_http_live.h"
-#include "ngx_live_registry.h"
+#include "ngx_live_source.h"
+#include "live_key.h"
 
 
 typedef struct {
@@ -78,8 +79,14 @@ ngx_int_t ngx_http_live_api_play_urls(ngx_http_request_t *r,
     ngx_http_live_api_ctx_t *ctx, json_t *json, ngx_str_t *name,
     ngx_uint_t options);
 
+/* Adds to json what the stream is pulled from, and how that goes; NGX_DECLINED:
+ * it is not. */
+ngx_int_t ngx_http_live_api_source(ngx_http_live_api_ctx_t *ctx, json_t *json,
+    ngx_str_t *name);
+
 /* 1 for what may be a stream's name. */
-ngx_uint_t ngx_http_live_api_name(u_char *name, size_t len);
+#define ngx_http_live_api_name(name, len)                                     \
+    live_key_is_name((char *) (name), len)
 
 
 #endif /* _NGX_HTTP_LIVE_API_H_INCLUDED_ */

@@ -79,6 +79,7 @@ ngx_http_live_api_tell(ngx_http_live_out_t *out, void *data)
 {
     ngx_http_live_api_events_t *ev = data;
 
+    uint64_t                  ms;
     ngx_http_live_api_look_t  now;
     static const char        *states[] = { "created", "live", "away",
                                            "ended" };
@@ -88,13 +89,14 @@ ngx_http_live_api_tell(ngx_http_live_out_t *out, void *data)
     if (!ev->began) {
         ev->began = 1;
         ev->seen = now;
+        ms = ngx_live_now();
 
         ngx_http_live_out(out, "event: state\ndata: {\"stream_id\":\"%V\","
                           "\"state\":\"%s\",\"time\":%uL.%03uL}\n\n",
                           &ev->ctx->stream,
                           states[now.slate ? NGX_LIVE_STREAM_AWAY
                                            : now.state & 3],
-                          ngx_live_now() / 1000, ngx_live_now() % 1000);
+                          ms / 1000, ms % 1000);
         return NGX_OK;
     }
 

@@ -475,29 +475,6 @@ ngx_http_live_api_nothing(ngx_http_request_t *r)
 }
 
 
-ngx_uint_t
-ngx_http_live_api_name(u_char *name, size_t len)
-{
-    size_t  i;
-
-    for (i = 0; i < len; i++) {
-
-        if ((name[i] >= 'a' && name[i] <= 'z')
-            || (name[i] >= 'A' && name[i] <= 'Z')
-            || (name[i] >= '0' && name[i] <= '9')
-            || name[i] == '_' || name[i] == '-'
-            || (name[i] == '.' && i))
-        {
-            continue;
-        }
-
-        return 0;
-    }
-
-    return len && len <= NGX_LIVE_MAX_NAME;
-}
-
-
 static void *
 ngx_http_live_api_create_loc_conf(ngx_conf_t *cf)
 {

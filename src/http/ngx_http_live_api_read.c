@@ -5,6 +5,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_live_api.h"
+#include "live_url.h"
 
 
 #define NGX_HTTP_LIVE_API_LIMIT  1000   /* streams of one answer */
@@ -108,6 +109,12 @@ static json_t *ngx_http_live_api_figures(ngx_http_live_api_track_t *t);
 /* by ngx_live_state_e; the first one is of what is created only */
 static const char  *ngx_http_live_api_states[] = {
     "created", "live", "away", "ended"
+};
+
+
+/* by ngx_live_source_state_e */
+static const char  *ngx_http_live_api_sources[] = {
+    "waiting", "connecting", "running", "ended"
 };
 
 
@@ -366,7 +373,7 @@ ngx_http_live_api_stream(ngx_http_live_api_stream_t *s,
     json_t    *json;
     uint64_t   ms;
 
-    ms = s->state == NGX_LIVE_STREAM_LIVE ? ngx_live_now() - s->started : 0;
+    ms = s->state == NGX_LIVE_STREAM_LIVE ? ngx_live_since(s->started) : 0;
 
     json = json_pack("{s:s%,s:s%,s:s,s:s%,s:f,s:I}",
                      "application", application->data, application->len,
@@ -515,6 +522,7 @@ ngx_http_live_api_detail(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
     if (d->stream.created) {
         (void) json_object_set_new(json, "stopped",
                                    json_boolean(d->entry.stopped));
+        (void) ngx_http_live_api_source(ctx, json, &ctx->stream);
     }
 
     if (d->stream.published) {
@@ -558,14 +566,54 @@ ngx_http_live_api_detail(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
                          "skipped", (json_int_t) d->skipped));
     }
 
-    if (ngx_http_live_api_publish_urls(r, ctx, json, &ctx->stream, NULL)
-        != NGX_OK)
+    if (json_object_get(json, "source") == NULL
+        && ngx_http_live_api_publish_urls(r, ctx, json, &ctx->stream, NULL)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return ngx_http_live_api_play_urls(r, ctx, json, &ctx->stream,
                                        d->stream.options);
+}
+
+
+ngx_int_t
+ngx_http_live_api_source(ngx_http_live_api_ctx_t *ctx, json_t *json,
+    ngx_str_t *name)
+{
+    char                   scheme[LIVE_URL_SCHEME], shown[NGX_LIVE_MAX_URL];
+    json_t                *told;
+    uint64_t               now;
+    ngx_live_source_sh_t   source;
+
+    if (ngx_live_source_find(ngx_live_zone(), &ctx->application, name,
+                             &source)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    (void) live_url_read((char *) source.url, scheme, shown, sizeof(shown));
+    ngx_explicit_memzero(source.url, sizeof(source.url));
+
+    told = json_pack("{s:s,s:s,s:I}", "url", shown,
+                     "state", ngx_http_live_api_sources[source.state & 3],
+                     "failed", (json_int_t) source.tries);
+
+    if (source.error[0]) {
+        (void) json_object_set_new(told, "error", json_string(source.error));
+    }
+
+    now = ngx_live_now();
+
+    if (source.state == NGX_LIVE_SOURCE_WAITING && source.next > now) {
+        (void) json_object_set_new(told, "next_try",
+                              json_real((source.next - now) / 1000.0));
+    }
+
+    return json_object_set_new(json, "source", told) == 0 ? NGX_OK
+                                                          : NGX_ERROR;
 }
 
 

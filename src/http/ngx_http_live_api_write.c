@@ -24,6 +24,8 @@ static json_t *ngx_http_live_api_fields(ngx_http_live_api_ctx_t *ctx,
     json_t *request, ngx_live_entry_sh_t *entry);
 static const char *ngx_http_live_api_stream_id(ngx_http_live_api_ctx_t *ctx,
     json_t *value, ngx_live_entry_sh_t *entry);
+static const char *ngx_http_live_api_source_url(ngx_http_live_api_ctx_t *ctx,
+    json_t *value, ngx_live_entry_sh_t *entry);
 static const char *ngx_http_live_api_qualities(ngx_http_live_api_ctx_t *ctx,
     json_t *value, ngx_live_entry_sh_t *entry);
 static const char *ngx_http_live_api_hls(ngx_http_live_api_ctx_t *ctx,
@@ -40,6 +42,9 @@ static const char *ngx_http_live_api_stale(ngx_http_live_api_ctx_t *ctx,
     json_t *value, ngx_live_entry_sh_t *entry);
 static ngx_int_t ngx_http_live_api_created(ngx_http_request_t *r,
     ngx_http_live_api_ctx_t *ctx, ngx_live_entry_sh_t *entry);
+static ngx_int_t ngx_http_live_api_input(ngx_http_request_t *r,
+    ngx_http_live_api_ctx_t *ctx, json_t *json, ngx_str_t *name,
+    ngx_live_entry_sh_t *entry);
 static ngx_int_t ngx_http_live_api_url(json_t *json, const char *name,
     ngx_str_t *base, const char *format, ngx_str_t *stream,
     const char *key);
@@ -47,6 +52,7 @@ static ngx_int_t ngx_http_live_api_url(json_t *json, const char *name,
 
 static ngx_http_live_api_field_t  ngx_http_live_api_known[] = {
     { "stream_id", ngx_http_live_api_stream_id },
+    { "source_url", ngx_http_live_api_source_url },
     { "qualities", ngx_http_live_api_qualities },
     { "enable_hls", ngx_http_live_api_hls },
     { "enable_dash", ngx_http_live_api_dash },
@@ -62,6 +68,8 @@ ngx_http_live_api_create(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
     u_char *body, size_t len)
 {
     json_t               *request, *wrong;
+    ngx_str_t             url;
+    ngx_int_t             rc;
     ngx_live_entry_sh_t   entry;
 
     if (ngx_live_application(&ctx->application) == NULL) {
@@ -84,9 +92,8 @@ ngx_http_live_api_create(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
 
     wrong = ngx_http_live_api_fields(ctx, request, &entry);
 
-    json_decref(request);
-
     if (json_object_size(wrong)) {
+        json_decref(request);
         return ngx_http_live_api_send(r, NGX_HTTP_BAD_REQUEST,
                                       json_pack("{s:s,s:o}", "error",
                                                 "the request is not valid",
@@ -95,7 +102,16 @@ ngx_http_live_api_create(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
 
     json_decref(wrong);
 
-    switch (ngx_live_registry_create(ngx_live_zone(), &entry)) {
+    url.data = (u_char *) json_string_value(json_object_get(request,
+                                                            "source_url"));
+    url.len = url.data ? ngx_strlen(url.data) : 0;
+
+    rc = ngx_live_registry_create(ngx_live_zone(), &entry,
+                                  url.data ? &url : NULL);
+
+    json_decref(request);
+
+    switch (rc) {
 
     case NGX_OK:
         return ngx_http_live_api_created(r, ctx, &entry);
@@ -179,6 +195,25 @@ ngx_http_live_api_stream_id(ngx_http_live_api_ctx_t *ctx, json_t *value,
     ngx_memcpy(entry->name, json_string_value(value), entry->name_len);
 
     return NULL;
+}
+
+
+static const char *
+ngx_http_live_api_source_url(ngx_http_live_api_ctx_t *ctx, json_t *value,
+    ngx_live_entry_sh_t *entry)
+{
+    char  shown[NGX_LIVE_MAX_URL];
+
+    if (!json_is_string(value)
+        || json_string_length(value) >= NGX_LIVE_MAX_URL
+        || ngx_strlen(json_string_value(value)) != json_string_length(value))
+    {
+        return "is a string of at most 1023 characters";
+    }
+
+    return ngx_live_source_check(ngx_live_application(&ctx->application),
+                               json_string_value(value), shown,
+                               sizeof(shown));
 }
 
 
@@ -313,14 +348,11 @@ ngx_http_live_api_created(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "stream \"%V/%V\" is created", &ctx->application, &name);
 
-    json = json_pack("{s:s%,s:s,s:s%}",
-                     "stream_id", name.data, name.len,
-                     "state", "created",
-                     "key", entry->key, (size_t) NGX_LIVE_KEY);
+    json = json_pack("{s:s%,s:s}", "stream_id", name.data, name.len,
+                     "state", "created");
 
     if (json
-        && (ngx_http_live_api_publish_urls(r, ctx, json, &name, entry)
-            != NGX_OK
+        && (ngx_http_live_api_input(r, ctx, json, &name, entry) != NGX_OK
             || ngx_http_live_api_play_urls(r, ctx, json, &name,
                                            entry->options)
                != NGX_OK))
@@ -335,6 +367,28 @@ ngx_http_live_api_created(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
     }
 
     return ngx_http_live_api_send(r, NGX_HTTP_CREATED, json);
+}
+
+
+/* Where it comes from: what it is pulled from, or who has the key. */
+
+static ngx_int_t
+ngx_http_live_api_input(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx,
+    json_t *json, ngx_str_t *name, ngx_live_entry_sh_t *entry)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_live_api_source(ctx, json, name);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    (void) json_object_set_new(json, "key",
+                               json_stringn((char *) entry->key,
+                                            NGX_LIVE_KEY));
+
+    return ngx_http_live_api_publish_urls(r, ctx, json, name, entry);
 }
 
 
@@ -407,8 +461,18 @@ ngx_http_live_api_heartbeat(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_live_api_rotate(ngx_http_request_t *r, ngx_http_live_api_ctx_t *ctx)
 {
-    json_t               *json;
-    ngx_live_entry_sh_t   entry;
+    json_t                *json;
+    ngx_live_entry_sh_t    entry;
+    ngx_live_source_sh_t   source;
+
+    if (ngx_live_source_find(ngx_live_zone(), &ctx->application, &ctx->stream,
+                             &source)
+        == NGX_OK)
+    {
+        return ngx_http_live_api_error(r, NGX_HTTP_CONFLICT,
+                                       "the stream is pulled, and nobody "
+                                       "publishes it");
+    }
 
     switch (ngx_live_registry_rotate(ngx_live_zone(), &ctx->application,
                                      &ctx->stream, &entry))

@@ -1,51 +1,30 @@
 
-/*
- * Audio and video messages of RTMP (RTMP-82..86, RTMP-101..107): strips the
- * tag and hands the payload on, slice by slice, as it arrives.
- */
+/* What the messages of an RTMP session carry goes to its publication. */
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_stream_live_rtmp.h"
 
 
-static ngx_int_t ngx_stream_live_tag_done(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm, const live_rtmp_message_t *m);
-static ngx_int_t ngx_stream_live_video_tag(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm);
-static ngx_int_t ngx_stream_live_audio_tag(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm);
-static ngx_uint_t ngx_stream_live_tag_size(ngx_stream_live_media_t *sm,
-    const live_rtmp_message_t *m);
-static ngx_int_t ngx_stream_live_begin(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len);
-static ngx_int_t ngx_stream_live_append(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len);
-static ngx_int_t ngx_stream_live_units(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len);
-static ngx_int_t ngx_stream_live_data(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len);
-static ngx_int_t ngx_stream_live_record(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm);
-static void ngx_stream_live_fourcc(u_char *dst, u_char *src);
-static ngx_int_t ngx_stream_live_refuse(ngx_stream_live_rtmp_ctx_t *ctx,
-    const char *kind, const char *codec);
+static void ngx_stream_live_rtmp_fail(void *data, const char *text);
+static void ngx_stream_live_rtmp_codec(void *data, const char *text);
 
 
-static const char  *ngx_stream_live_video_codecs[] = {
-    "codec 0", "JPEG", "Sorenson H.263", "Screen Video", "On2 VP6",
-    "On2 VP6 with alpha", "Screen Video 2", "H.264", "codec 8", "codec 9",
-    "codec 10", "codec 11", "HEVC (codec 12)", "AV1 (codec 13)", "codec 14",
-    "codec 15"
-};
+void
+ngx_stream_live_rtmp_tags(ngx_stream_live_rtmp_ctx_t *ctx)
+{
+    ngx_live_tags_t   *tags;
+    ngx_connection_t  *c;
 
+    tags = &ctx->tags;
+    c = ctx->session->connection;
 
-static const char  *ngx_stream_live_audio_codecs[] = {
-    "PCM", "ADPCM", "MP3", "PCM little-endian", "Nellymoser 16 kHz",
-    "Nellymoser 8 kHz", "Nellymoser", "G.711 A-law", "G.711 mu-law",
-    "codec 9", "AAC", "Speex", "codec 12", "Opus (codec 13)", "MP3 8 kHz",
-    "codec 15"
-};
+    tags->log = c->log;
+    tags->pool = c->pool;
+    tags->fail = ngx_stream_live_rtmp_fail;
+    tags->refuse = ngx_stream_live_rtmp_codec;
+    tags->data = ctx;
+}
 
 
 int
@@ -54,280 +33,31 @@ ngx_stream_live_rtmp_media(void *data, const live_rtmp_message_t *m,
 {
     ngx_stream_live_rtmp_ctx_t *ctx = data;
 
-    size_t                    n;
-    ngx_int_t                 rc;
-    ngx_uint_t                last;
-    ngx_stream_live_media_t  *sm;
-
     if (ctx->pub == NULL || ctx->closing) {
         return LIVE_OK;
     }
 
-    sm = &ctx->media[m->type == LIVE_RTMP_VIDEO ? LIVE_MEDIA_VIDEO
-                                                : LIVE_MEDIA_AUDIO];
-    last = (m->received + len == m->length);
+    ctx->tags.pub = ctx->pub;
 
-    if (m->received == 0) {
-        sm->state = ngx_stream_live_tag;
-        sm->tag_len = 0;
-        sm->frame.media = sm - ctx->media;
-        sm->frame.timestamp = m->timestamp;
-    }
-
-    while (sm->state == ngx_stream_live_tag && len) {
-
-        sm->tag[sm->tag_len++] = *buf++;
-        len--;
-
-        n = ngx_stream_live_tag_size(sm, m);
-
-        if (n && sm->tag_len == n) {
-            rc = ngx_stream_live_tag_done(ctx, sm, m);
-
-            if (rc != NGX_OK) {
-                return rc == NGX_DONE ? LIVE_OK : LIVE_ERROR;
-            }
-        }
-    }
-
-    if (sm->state == ngx_stream_live_payload && len
-        && ngx_stream_live_begin(ctx, sm, buf, len) != NGX_OK)
-    {
-        return LIVE_ERROR;
-    }
-
-    if (len && ngx_stream_live_append(ctx, sm, buf, len) != NGX_OK) {
-        return LIVE_ERROR;
-    }
-
-    if (!last) {
-        return LIVE_OK;
-    }
-
-    rc = NGX_OK;
-
-    if (sm->state == ngx_stream_live_frame) {
-        rc = ngx_live_publish_end(ctx->pub, sm->frame.media,
-                                  sm->frame.media == LIVE_MEDIA_AUDIO
-                                  || (live_nal_walk_valid(&sm->walk)
-                                      && sm->walk.unit));
-
-    } else if (sm->state == ngx_stream_live_config) {
-        rc = ngx_stream_live_record(ctx, sm);
-    }
-
-    return rc == NGX_OK ? LIVE_OK : LIVE_ERROR;
+    return ngx_live_tags_media(&ctx->tags, m, buf, len);
 }
 
-
-/* Bytes of the tag, 0 when the ones that came do not tell yet. */
-
-static ngx_uint_t
-ngx_stream_live_tag_size(ngx_stream_live_media_t *sm,
-    const live_rtmp_message_t *m)
-{
-    u_char  b;
-
-    b = sm->tag[0];
-
-    if (m->type == LIVE_RTMP_AUDIO) {
-
-        if (b >> 4 == 9) {
-            return 5;
-        }
-
-        return b >> 4 == 10 ? 2 : 1;
-    }
-
-    if (b & 0x80) {
-
-        /* only coded frames of avc1 carry a composition time (RTMP-105) */
-        return (b & 0x0f) == 1 ? 8 : 5;
-    }
-
-    return (b & 0x0f) == 7 && b >> 4 != 5 ? 5 : 1;
-}
-
-
-static ngx_int_t
-ngx_stream_live_tag_done(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm, const live_rtmp_message_t *m)
-{
-    ngx_int_t  rc;
-
-    sm->frame.cts = 0;
-    sm->frame.key = 0;
-    sm->frame.recovery = 0;
-    sm->frame.size = m->length - sm->tag_len;
-
-    rc = (m->type == LIVE_RTMP_VIDEO) ? ngx_stream_live_video_tag(ctx, sm)
-                                      : ngx_stream_live_audio_tag(ctx, sm);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (sm->state == ngx_stream_live_config) {
-
-        if (sm->frame.size > NGX_LIVE_MAX_CONFIG) {
-            live_rtmp_fail(ctx->rtmp, "a codec record of %u bytes",
-                           sm->frame.size);
-            return NGX_ERROR;
-        }
-
-        if (sm->config == NULL) {
-            sm->config = ngx_palloc(ctx->session->connection->pool,
-                                    NGX_LIVE_MAX_CONFIG);
-            if (sm->config == NULL) {
-                return NGX_ERROR;
-            }
-        }
-
-        sm->config_len = 0;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_stream_live_video_tag(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm)
-{
-    u_char      *p, fourcc[5];
-    ngx_uint_t   type, kind;
-
-    p = sm->tag;
-    kind = p[0] >> 4 & 7;
-
-    sm->state = ngx_stream_live_skip;
-
-    if (kind == 5) {
-        return NGX_OK;
-    }
-
-    sm->frame.key = (kind == 1 || kind == 4);
-
-    if (p[0] & 0x80) {
-
-        type = p[0] & 0x0f;
-
-        if (type > 3 || ngx_memcmp(p + 1, "avc1", 4) != 0) {
-            ngx_stream_live_fourcc(fourcc, p + 1);
-
-            return ngx_stream_live_refuse(ctx, "video",
-                                          type > 4 ? "Enhanced RTMP multitrack"
-                                                   : (char *) fourcc);
-        }
-
-        p += 4;
-        type = (type == 3) ? 1 : type;
-
-    } else if ((p[0] & 0x0f) != 7) {
-        return ngx_stream_live_refuse(ctx, "video",
-                             ngx_stream_live_video_codecs[p[0] & 0x0f]);
-
-    } else {
-        type = p[1];
-        p += 1;
-    }
-
-    if (type == 0) {
-        sm->state = ngx_stream_live_config;
-
-    } else if (type == 1) {
-        sm->state = ngx_stream_live_payload;
-
-        if (p + 4 == sm->tag + sm->tag_len) {
-            sm->frame.cts = p[1] << 16 | p[2] << 8 | p[3];
-            sm->frame.cts = (int32_t) ((uint32_t) sm->frame.cts << 8) / 256;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_stream_live_audio_tag(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm)
-{
-    u_char      *p, fourcc[5];
-    ngx_uint_t   type, format;
-
-    p = sm->tag;
-    format = p[0] >> 4;
-
-    sm->state = ngx_stream_live_skip;
-    sm->frame.key = 1;
-
-    if (format == 9) {
-
-        type = p[0] & 0x0f;
-
-        if (type == 4) {
-            return NGX_OK;
-        }
-
-        if (type > 2 || ngx_memcmp(p + 1, "mp4a", 4) != 0) {
-            ngx_stream_live_fourcc(fourcc, p + 1);
-
-            return ngx_stream_live_refuse(ctx, "audio",
-                                          type > 4 ? "Enhanced RTMP multitrack"
-                                                   : (char *) fourcc);
-        }
-
-    } else if (format != 10) {
-        return ngx_stream_live_refuse(ctx, "audio",
-                                      ngx_stream_live_audio_codecs[format]);
-
-    } else {
-        type = p[1];
-    }
-
-    if (type == 0) {
-        sm->state = ngx_stream_live_config;
-
-    } else if (type == 1) {
-        sm->state = ngx_stream_live_payload;
-    }
-
-    return NGX_OK;
-}
-
-
-/* A text of four characters, also where some are none. */
 
 static void
-ngx_stream_live_fourcc(u_char *dst, u_char *src)
+ngx_stream_live_rtmp_fail(void *data, const char *text)
 {
-    ngx_uint_t  i;
+    ngx_stream_live_rtmp_ctx_t *ctx = data;
 
-    for (i = 0; i < 4; i++) {
-        dst[i] = src[i] ? src[i] : '?';
-    }
-
-    dst[4] = '\0';
+    live_rtmp_fail(ctx->rtmp, "%s", text);
 }
 
 
-/* The codec's name goes to the log and to the peer, who sees why. */
+/* Goes to the log and to the peer, who sees why. */
 
-static ngx_int_t
-ngx_stream_live_refuse(ngx_stream_live_rtmp_ctx_t *ctx, const char *kind,
-    const char *codec)
+static void
+ngx_stream_live_rtmp_codec(void *data, const char *text)
 {
-    u_char  *p, text[128], name[40];
-
-    for (p = name; *codec && p < name + sizeof(name) - 1; codec++) {
-        *p++ = (*codec < 0x20 || *codec > 0x7e) ? '?' : *codec;
-    }
-
-    *p = '\0';
-
-    p = ngx_snprintf(text, sizeof(text) - 1,
-                     "%s codec %s is not supported, send %s", kind, name,
-                     kind[0] == 'v' ? "H.264" : "AAC");
-    *p = '\0';
+    ngx_stream_live_rtmp_ctx_t *ctx = data;
 
     ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
                   "publishing refused: %s", text);
@@ -335,174 +65,7 @@ ngx_stream_live_refuse(ngx_stream_live_rtmp_ctx_t *ctx, const char *kind,
     ctx->closing = 1;
     ctx->state = "refused";
 
-    live_rtmp_close(ctx->rtmp, "NetStream.Publish.Rejected", (char *) text);
-
-    return NGX_DONE;
-}
-
-
-static ngx_int_t
-ngx_stream_live_begin(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len)
-{
-    ngx_int_t        rc;
-    live_nal_walk_t  peek;
-
-    if (sm->frame.media == LIVE_MEDIA_VIDEO) {
-
-        if (ctx->nal_length_size == 0) {
-            sm->state = ngx_stream_live_skip;
-            return NGX_OK;
-        }
-
-        live_nal_walk_init(&sm->walk, sm->frame.size, ctx->nal_length_size);
-
-        /* the NAL units decide what a key frame is (RTMP-85) */
-
-        peek = sm->walk;
-        live_nal_walk(&peek, buf, len);
-
-        if (peek.vcl) {
-            sm->frame.recovery = !peek.idr
-                                 && (sm->frame.key || peek.recovery);
-            sm->frame.key = peek.idr;
-        }
-    }
-
-    rc = ngx_live_publish_begin(ctx->pub, &sm->frame);
-
-    if (rc == NGX_ERROR) {
-        live_rtmp_fail(ctx->rtmp, "the stream cannot go on");
-        return NGX_ERROR;
-    }
-
-    sm->state = (rc == NGX_OK) ? ngx_stream_live_frame
-                               : ngx_stream_live_skip;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_stream_live_append(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len)
-{
-    if (sm->state == ngx_stream_live_config) {
-        ngx_memcpy(sm->config + sm->config_len, buf, len);
-        sm->config_len += len;
-        return NGX_OK;
-    }
-
-    if (sm->state != ngx_stream_live_frame) {
-        return NGX_OK;
-    }
-
-    return sm->frame.media == LIVE_MEDIA_VIDEO
-           ? ngx_stream_live_units(ctx, sm, buf, len)
-           : ngx_stream_live_data(ctx, sm, buf, len);
-}
-
-
-/* All but empty NAL units, in runs as long as may be. */
-
-static ngx_int_t
-ngx_stream_live_units(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len)
-{
-    size_t          n;
-    live_nal_run_t  run, next;
-
-    run.data = buf;
-    run.len = 0;
-
-    for ( /* void */ ; len; buf += n, len -= n) {
-
-        n = live_nal_take(&sm->walk, buf, len, &next);
-
-        if (next.len && next.data == sm->walk.prefix) {
-
-            /* a length that two slices share has to stay until it is written */
-
-            if (sm->nprefixes == NGX_STREAM_LIVE_PREFIXES) {
-                sm->nprefixes = 0;
-
-                if (ngx_live_publish_flush(ctx->pub, 0) != NGX_OK) {
-                    return NGX_ERROR;
-                }
-            }
-
-            ngx_memcpy(sm->prefixes[sm->nprefixes], sm->walk.prefix, next.len);
-            next.data = sm->prefixes[sm->nprefixes++];
-        }
-
-        if (next.len && next.data != run.data + run.len) {
-
-            if (ngx_stream_live_data(ctx, sm, run.data, run.len) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            run.data = next.data;
-            run.len = 0;
-        }
-
-        run.len += next.len;
-    }
-
-    return ngx_stream_live_data(ctx, sm, run.data, run.len);
-}
-
-
-static ngx_int_t
-ngx_stream_live_data(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm, const uint8_t *buf, size_t len)
-{
-    if (len == 0
-        || ngx_live_publish_data(ctx->pub, sm->frame.media, (u_char *) buf,
-                                 len)
-           == NGX_OK)
-    {
-        return NGX_OK;
-    }
-
-    live_rtmp_fail(ctx->rtmp, "the live zone cannot take more");
-
-    return NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_stream_live_record(ngx_stream_live_rtmp_ctx_t *ctx,
-    ngx_stream_live_media_t *sm)
-{
-    int                 rc;
-    const char         *reason;
-    live_codec_info_t   info;
-
-    reason = "it is empty";
-    ngx_memzero(&info, sizeof(live_codec_info_t));
-
-    if (sm->frame.media == LIVE_MEDIA_VIDEO) {
-        rc = live_avc_parse_config(&info, sm->config, sm->config_len,
-                                   &reason);
-    } else {
-        rc = live_aac_parse_config(&info, sm->config, sm->config_len,
-                                   &reason);
-    }
-
-    if (rc != LIVE_OK) {
-        ngx_log_error(NGX_LOG_ERR, ctx->session->connection->log, 0,
-                      "a sequence header for %s of %uz bytes is ignored: %s",
-                      sm->frame.media == LIVE_MEDIA_VIDEO ? "H.264" : "AAC",
-                      sm->config_len, reason);
-        return NGX_OK;
-    }
-
-    if (sm->frame.media == LIVE_MEDIA_VIDEO) {
-        ctx->nal_length_size = info.nal_length_size;
-    }
-
-    return ngx_live_publish_config(ctx->pub, &info, sm->config,
-                                   sm->config_len);
+    live_rtmp_close(ctx->rtmp, "NetStream.Publish.Rejected", text);
 }
 
 
@@ -511,16 +74,9 @@ ngx_stream_live_rtmp_abort(void *data, const live_rtmp_message_t *m)
 {
     ngx_stream_live_rtmp_ctx_t *ctx = data;
 
-    ngx_stream_live_media_t  *sm;
+    ctx->tags.pub = ctx->pub;
 
-    sm = &ctx->media[m->type == LIVE_RTMP_VIDEO ? LIVE_MEDIA_VIDEO
-                                                : LIVE_MEDIA_AUDIO];
-
-    if (ctx->pub && sm->state == ngx_stream_live_frame) {
-        (void) ngx_live_publish_end(ctx->pub, sm->frame.media, 0);
-    }
-
-    sm->state = ngx_stream_live_skip;
+    ngx_live_tags_abort(&ctx->tags, m);
 }
 
 

@@ -9,28 +9,11 @@
 #include <ngx_core.h>
 #include <ngx_stream.h>
 #include "ngx_live.h"
-#include "ngx_live_publish.h"
+#include "ngx_live_tags.h"
 #include "ngx_live_core_limit.h"
-#include "live_codec.h"
-#include "live_rtmp.h"
 
-
-/* the longest header before a payload: an extended video tag with its CTS */
-#define NGX_STREAM_LIVE_MAX_TAG  8
-
-/* lengths of NAL units that wait to be written */
-#define NGX_STREAM_LIVE_PREFIXES  16
 
 #define NGX_STREAM_LIVE_RETRY    50         /* ms until it asks again */
-
-
-typedef enum {
-    ngx_stream_live_tag = 0,        /* collecting the header */
-    ngx_stream_live_payload,        /* the first byte of a frame comes next */
-    ngx_stream_live_frame,
-    ngx_stream_live_config,
-    ngx_stream_live_skip
-} ngx_stream_live_state_e;
 
 
 /* What a connection may cost; see docs/security.md. */
@@ -50,20 +33,6 @@ typedef struct {
     ngx_uint_t                line;     /* 0: there is none */
     ngx_stream_live_limits_t  limits;
 } ngx_stream_live_rtmp_srv_conf_t;
-
-
-/* The message of one type that is arriving. */
-typedef struct {
-    ngx_stream_live_state_e   state;
-    u_char                    tag[NGX_STREAM_LIVE_MAX_TAG];
-    ngx_uint_t                tag_len;
-    ngx_live_frame_t          frame;
-    live_nal_walk_t           walk;
-    u_char                    prefixes[NGX_STREAM_LIVE_PREFIXES][4];
-    ngx_uint_t                nprefixes;
-    u_char                   *config;       /* collected record */
-    size_t                    config_len;
-} ngx_stream_live_media_t;
 
 
 /* What a site's own server is asked and told of a publisher. */
@@ -86,8 +55,7 @@ typedef struct {
     const char               *state;        /* of $live_state */
     ngx_msec_t                duration;     /* of the last publication */
 
-    ngx_stream_live_media_t   media[2];     /* by live_media_e */
-    uint32_t                  nal_length_size;
+    ngx_live_tags_t           tags;
 
     ngx_msec_t                paced;        /* when pace was set */
     off_t                     paced_bytes;  /* received until then */
@@ -155,6 +123,9 @@ void ngx_stream_live_rtmp_unpace(ngx_stream_live_rtmp_ctx_t *ctx);
 
 
 /* ngx_stream_live_media.c */
+
+/* Prepares ctx->tags; once, with the session. */
+void ngx_stream_live_rtmp_tags(ngx_stream_live_rtmp_ctx_t *ctx);
 
 /* The callbacks for media and metadata of live_rtmp.h. */
 int ngx_stream_live_rtmp_media(void *data, const live_rtmp_message_t *m,

@@ -309,7 +309,7 @@ ngx_stream_live_rtmp_variable(ngx_stream_session_t *s,
             return NGX_ERROR;
         }
 
-        ms = ctx->pub ? ngx_live_now() - ngx_live_publish_started(ctx->pub)
+        ms = ctx->pub ? ngx_live_since(ngx_live_publish_started(ctx->pub))
                       : ctx->duration;
 
         v->data = p;
@@ -358,6 +358,7 @@ ngx_stream_live_rtmp_handler(ngx_stream_session_t *s)
     ctx->began = ngx_current_msec;
 
     ngx_stream_live_limits_set(&ctx->conf, ctx->limits);
+    ngx_stream_live_rtmp_tags(ctx);
 
     ctx->rtmp = live_rtmp_create(&ctx->conf, &ngx_stream_live_rtmp_callbacks,
                                  ctx);
@@ -692,7 +693,7 @@ ngx_stream_live_rtmp_linger(ngx_stream_live_rtmp_ctx_t *ctx)
     c = ctx->session->connection;
 
     if (ctx->pub) {
-        ctx->duration = ngx_live_now() - ngx_live_publish_started(ctx->pub);
+        ctx->duration = ngx_live_since(ngx_live_publish_started(ctx->pub));
         ngx_live_publish_close(ctx->pub);
         ctx->pub = NULL;
     }

@@ -199,7 +199,7 @@ ngx_stream_live_rtmp_claim(ngx_stream_live_rtmp_ctx_t *ctx)
     }
 
     ctx->state = "publishing";
-    ctx->nal_length_size = 0;
+    ctx->tags.nal_length_size = 0;
 
     live_rtmp_accept(ctx->rtmp);
     ngx_stream_live_hook_begun(ctx);
@@ -356,7 +356,7 @@ ngx_stream_live_rtmp_unpublish(void *data)
     ngx_log_error(NGX_LOG_INFO, ctx->session->connection->log, 0,
                   "publishing ends");
 
-    ctx->duration = ngx_live_now() - ngx_live_publish_started(ctx->pub);
+    ctx->duration = ngx_live_since(ngx_live_publish_started(ctx->pub));
     ctx->state = "finished";
     ngx_stream_live_rtmp_unpace(ctx);
 

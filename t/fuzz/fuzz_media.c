@@ -12,8 +12,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_stream.h>
-#include "ngx_stream_live_rtmp.h"
+#include "ngx_live_tags.h"
 
 
 #define VIDEO     0x01
@@ -157,43 +156,28 @@ ngx_live_publish_config(ngx_live_publication_t *pub, live_codec_info_t *info,
 }
 
 
-void
-ngx_live_publish_metadata(ngx_live_publication_t *pub, double fps,
-    uint32_t audio_rate, ngx_uint_t audio_only)
+/* What its owner is told. */
+static void
+refuse(void *data, const char *text)
 {
-    (void) pub;
-    (void) fps;
-    (void) audio_rate;
-    (void) audio_only;
-}
+    size_t   i;
+    told_t  *told = data;
 
-
-void
-live_rtmp_close(live_rtmp_session_t *s, const char *code,
-    const char *description)
-{
-    size_t  i;
-
-    (void) s;
-
-    for (i = 0; description[i]; i++) {
-        must(description[i] >= 0x20 && description[i] <= 0x7e);
+    for (i = 0; text[i]; i++) {
+        must(text[i] >= 0x20 && text[i] <= 0x7e);
     }
 
     must(i > 10);
 
-    now->closed = 1;
-    add(now, code, strlen(code));
-    add(now, description, i);
+    told->closed = 1;
+    add(told, text, i);
 }
 
 
-void
-live_rtmp_fail(live_rtmp_session_t *s, const char *fmt, ...)
+static void
+fail(void *data, const char *text)
 {
-    (void) s;
-
-    add(now, fmt, strlen(fmt));
+    add(data, text, strlen(text));
 }
 
 
@@ -240,7 +224,7 @@ ngx_snprintf(u_char *buf, size_t max, const char *fmt, ...)
 
 /* One message, in pieces of step bytes; 0 when the session is over. */
 static int
-message(ngx_stream_live_rtmp_ctx_t *ctx, live_rtmp_message_t *m,
+message(ngx_live_tags_t *tags, live_rtmp_message_t *m,
     const uint8_t *data, size_t len, size_t step)
 {
     int       rc;
@@ -255,7 +239,7 @@ message(ngx_stream_live_rtmp_ctx_t *ctx, live_rtmp_message_t *m,
         must(piece != NULL);
         memcpy(piece, data, n);
 
-        rc = ngx_stream_live_rtmp_media(ctx, m, piece, n);
+        rc = ngx_live_tags_media(tags, m, piece, n);
         free(piece);
 
         m->received += (uint32_t) n;
@@ -271,28 +255,26 @@ message(ngx_stream_live_rtmp_ctx_t *ctx, live_rtmp_message_t *m,
 static uint64_t
 run(const uint8_t *data, size_t len, size_t step)
 {
-    int                          more;
-    told_t                       told;
-    size_t                       n;
-    uint8_t                      flags;
-    uint32_t                     timestamp;
-    ngx_log_t                    log;
-    ngx_connection_t             connection;
-    ngx_stream_session_t         session;
-    live_rtmp_message_t          m;
-    ngx_stream_live_rtmp_ctx_t   ctx;
+    int                   more;
+    told_t                told;
+    size_t                n;
+    uint8_t               flags;
+    uint32_t              timestamp;
+    ngx_log_t             log;
+    ngx_live_tags_t       tags;
+    live_rtmp_message_t   m;
 
     memset(&told, 0, sizeof(told));
     memset(&log, 0, sizeof(log));
-    memset(&connection, 0, sizeof(connection));
-    memset(&session, 0, sizeof(session));
-    memset(&ctx, 0, sizeof(ctx));
+    memset(&tags, 0, sizeof(tags));
 
     log.log_level = NGX_LOG_INFO;
-    connection.log = &log;
-    session.connection = &connection;
-    ctx.session = &session;
-    ctx.pub = (ngx_live_publication_t *) &told;
+
+    tags.pub = (ngx_live_publication_t *) &told;
+    tags.log = &log;
+    tags.fail = fail;
+    tags.refuse = refuse;
+    tags.data = &told;
     now = &told;
 
     timestamp = 0;
@@ -311,7 +293,7 @@ run(const uint8_t *data, size_t len, size_t step)
         m.length = (uint32_t) n + (flags & ABORT ? 1 : 0);
         told.unwanted = flags & UNWANTED;
 
-        more = message(&ctx, &m, data, n, step);
+        more = message(&tags, &m, data, n, step);
 
         /* a session that was closed hands on nothing more */
         if (told.closed) {
@@ -319,7 +301,7 @@ run(const uint8_t *data, size_t len, size_t step)
         }
 
         if (flags & ABORT) {
-            ngx_stream_live_rtmp_abort(&ctx, &m);
+            ngx_live_tags_abort(&tags, &m);
         }
 
         must(!told.open[0] && !told.open[1]);
@@ -329,8 +311,8 @@ run(const uint8_t *data, size_t len, size_t step)
         len -= n;
     }
 
-    free(ctx.media[0].config);
-    free(ctx.media[1].config);
+    free(tags.media[0].config);
+    free(tags.media[1].config);
 
     return told.hash;
 }
