@@ -94,13 +94,37 @@ sub test_events {
     is(decode_json(join "\n", @{ $states[0] })->{server}{workers}, 2,
        'as JSON');
 
-    my @pids = map { $t->spawn({ stdout => "none$_" }, qw/ curl -sN /,
+    my $before = sockets();
+    my @pids = map { $t->spawn({ stdout => "more$_" }, qw/ curl -sN /,
                                "$url/status?events") } 1 .. 20;
 
-    $t->end($_) for @pids, $pid;
     ok($t->wait_for(sub {
-           return decode_json($t->get('/streams')->{body})->{total} == 0;
-       }, 10, 'an answer'), 'clients come and go');
+           return !grep { ($t->read_file("more$_") // '') !~ /^data: /m }
+                   1 .. 20;
+       }, 15, 'their states'), 'many clients at once');
+    is(sockets(), $before + 20, 'each has its connection');
+
+    $t->end($_) for @pids, $pid;
+    ok($t->wait_for(sub { sockets() == $before - 1 }, 10, 'the end'),
+       'which is gone with it');
+}
+
+
+# Connections of clients that the workers have.
+sub sockets {
+    my $port = sprintf '%04X', $t->port(8080);
+    my %taken;
+
+    # a socket's line: sl, local address, remote address, state, ..., inode
+    for (split /\n/, $t->read_file('/proc/net/tcp')) {
+        my @field = split ' ';
+
+        $taken{"socket:[$field[9]]"} = 1 if $field[1] =~ /:$port$/
+                                            && $field[3] ne '0A';
+    }
+
+    return scalar grep { $taken{ readlink($_) // '' } }
+                  map { glob "/proc/$_/fd/*" } $t->workers();
 }
 
 

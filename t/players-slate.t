@@ -25,13 +25,7 @@ my ($code, $output) = $t->command(
 
 is("$code$output", '0', 'a picture');
 
-$t->write_file_expand('nginx.conf', <<'CONF');
-%%TEST_GLOBALS%%
-worker_processes 2;
-
-events { }
-
-live {
+my $conf = Test::Live::Browser::conf(<<'LIVE', 'live');
     zone 128m;
 
     application live {
@@ -40,47 +34,9 @@ live {
         resume 60s;
         slate red.png;
     }
-}
+LIVE
 
-stream {
-    server {
-        listen 127.0.0.1:%%PORT_1935%%;
-        live_rtmp;
-    }
-}
-
-http {
-    %%TEST_GLOBALS_HTTP%%
-
-    types {
-        text/html html;
-        text/css css;
-        text/javascript js;
-    }
-
-    server {
-        listen 127.0.0.1:%%PORT_8080%%;
-
-        location /live/ {
-            live_play live;
-        }
-
-        location = /streams {
-            live_api live;
-        }
-
-        location /browser/ {
-            root %%ROOT%%/t;
-        }
-
-        location / {
-            root %%ROOT%%/examples/player;
-            index index.html;
-        }
-    }
-}
-CONF
-
+$t->write_file_expand('nginx.conf', $conf);
 $t->run();
 
 my $base = 'http://127.0.0.1:' . $t->port(8080);

@@ -50,6 +50,14 @@ const PLAYERS = {
             const seen = { parts: 0, fragments: 0, playlists: 0 };
 
             hls.on(Hls.Events.ERROR, (event, data) => {
+                /* a stall that the watch tells of, or that is its start */
+                if (!data.fatal && !watch.settled()
+                    && data.details === Hls.ErrorDetails.BUFFER_STALLED_ERROR)
+                {
+                    seen.stalled = (seen.stalled || 0) + 1;
+                    return;
+                }
+
                 watch.error([data.fatal ? "fatal" : "error", data.details,
                              data.response ? data.response.code : "",
                              data.reason || (data.error ? data.error.message

@@ -12,7 +12,10 @@ const COLUMNS = 16;             /* the code of clock.c */
 const ROWS = 3;
 const STRIP = 0.25;             /* its share of the height */
 
-const SETTLING = 2000;          /* ms after the start that are not counted */
+const SETTLING = 5000;          /* ms after the start that are not counted: the
+                                 * pages of a test start at once, and browsers
+                                 * that start leave an encoder on the same
+                                 * machine without a CPU */
 const INTERVAL = 250;           /* ms between samples of the player's figures */
 const READ_EACH = 3;            /* frames; to read one costs as much as many
                                  * to decode */

@@ -2,6 +2,13 @@ package Test::Live::Browser;
 
 # Pages in Chromium and what they say of themselves (t/browser/play.js).
 #
+#     my $conf = Test::Live::Browser::conf(<<'LIVE', 'live');
+#         zone 128m;
+#         application live { }
+#     LIVE
+#
+#     $t->write_file_expand('nginx.conf', $conf);
+#
 #     my $browser = Test::Live::Browser->new($t, @urls);
 #
 #     $t->wait_for(sub { $browser->reports() && ... }, 60, 'picture');
@@ -15,6 +22,65 @@ use warnings;
 
 use JSON::PP ();
 use Test::More ();
+
+
+# conf(LIVE, APPLICATION...): a configuration with that in its live{}; the
+# applications are played below their names, and /streams is the API of the
+# first one.  /browser/ has t/browser, and all else is the example player.
+sub conf {
+    my ($live, @applications) = @_;
+
+    my $locations = join '', map { <<"CONF" } @applications;
+
+        location /$_/ {
+            live_play $_;
+        }
+CONF
+
+    return <<"CONF";
+%%TEST_GLOBALS%%
+worker_processes 2;
+
+events { }
+
+live {
+$live}
+
+stream {
+    server {
+        listen 127.0.0.1:%%PORT_1935%%;
+        live_rtmp;
+    }
+}
+
+http {
+    %%TEST_GLOBALS_HTTP%%
+
+    types {
+        text/html html;
+        text/css css;
+        text/javascript js;
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_8080%%;
+$locations
+        location = /streams {
+            live_api $applications[0];
+        }
+
+        location /browser/ {
+            root %%ROOT%%/t;
+        }
+
+        location / {
+            root %%ROOT%%/examples/player;
+            index index.html;
+        }
+    }
+}
+CONF
+}
 
 
 sub new {
