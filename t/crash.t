@@ -39,13 +39,14 @@ my @points = (
     [ 'close', 9 ],
     [ 'segment', 9 ],
     [ 'segment-head', 9 ],
+    [ 'period', 9 ],
     [ 'boundary', 5 ],
     [ 'open', 7 ],
 
     # playlists
     [ 'render', 30 ],
     [ 'text', 30 ],
-    [ 'notify', 5, \&park ],
+    [ 'notify', 2, \&park ],
 
     # leaving
     [ 'retire', 7 ],
@@ -139,6 +140,7 @@ my $tags = Test::Live::RTMP::flv_tags(
 my @names = map { "s$_" } 1 .. $STREAMS;
 my (%feeds, %listed, $owner, @sockets, @parked, @guests);
 my $guest = 0;
+my $calm = 0;
 my $connected = 0;
 
 $t->allow_log(qr/worker process \d+ exited on signal 9/);
@@ -288,7 +290,7 @@ sub tend {
             delete $feeds{$name};
         }
 
-        next if $feeds{$name};
+        next if $feeds{$name} || time() < $calm;
 
         choose_owner();
         $feeds{$name} = publish('live', $name, $owner);
@@ -568,8 +570,10 @@ sub begin {
 }
 
 
+# Who comes back before the other worker has looked leaves it nothing to find.
 sub kill_owner {
     kill 'KILL', $owner;
+    $calm = time() + 2;
 }
 
 

@@ -56,6 +56,8 @@ http {
         location /live/ { live_play live; }
         location /plain/ { live_play plain; }
         location /brief/ { live_play brief; }
+        location /page/ { live_play live; error_page 404 /gone; }
+        location = /gone { return 200 "gone\n"; }
         location = /metrics { live_metrics; }
         location = /few { live_metrics streams=2; }
     }
@@ -137,6 +139,9 @@ sub play {
     fetch("$stream/playlist.m3u8", 'multivariant') or return;
     fetch("$stream/manifest.mpd", 'manifest');
 
+    # refused, and answered by an error_page
+    fetch($stream =~ s{^/live}{/page}r . '/none/playlist.m3u8', 'playlist');
+
     my $r = fetch("$stream/source/playlist.m3u8", 'playlist') or return;
     my $p = Test::Live::M3U8->parse($r->{body});
     my $segment = $p->{segments}[-1] or return;
@@ -205,6 +210,20 @@ sub becomes {
     }, 10);
 
     is($got, $value, $what);
+}
+
+
+# More than there was, or than nothing.
+sub becomes_more {
+    my ($name, $labels, $what) = @_;
+
+    my $got;
+    my $first = metrics()->value($name, %$labels) // 0;
+
+    ok($t->poll(sub {
+           $got = metrics()->value($name, %$labels) // 0;
+           return $got > $first;
+       }, 10), $what) or diag("$name: $first, $got");
 }
 
 
@@ -277,6 +296,22 @@ sub published {
            'it takes memory');
     cmp_ok($m->value('live_zone_media_bytes'), '>=',
            $m->value('live_stream_memory_bytes', %a), 'of the zone');
+    cmp_ok($m->value('live_track_memory_bytes', %video), '>',
+           $sum->{videos} / 2, 'most of it that of video');
+    cmp_ok($m->value('live_stream_memory_bytes', %a), '>=',
+           $m->value('live_track_memory_bytes', %video)
+           + $m->value('live_track_memory_bytes', %audio), 'both of them');
+    cmp_ok($m->value('live_zone_media_bytes')
+           + $m->value('live_zone_media_free_bytes'), '<=', 96 * 1048576,
+           'which has a size');
+    cmp_ok($m->value("live_zone_${_}_bytes"), '>', 0, "$_ bytes")
+        for qw/ media_free index index_free /;
+    is($m->value('live_zone_evicted_bytes_total'), 0, 'nothing was given up');
+    is($m->value('live_track_gaps_total', %video), 0, 'no gap');
+    is($m->value('live_track_paused', %video), 0, 'nor pause');
+    cmp_ok($m->value('live_track_part_seconds', %video), '>', 0, 'a last part');
+    is($m->value('live_stream_uptime_seconds', %a), 0, 'it is not there');
+    becomes_more('live_stream_idle_seconds', \%a, 'for some time');
 
     # of the last ten seconds, of which the publisher was there for up to eight
 
@@ -324,6 +359,14 @@ sub requests {
     cmp_ok($m->value('live_stream_blocked_seconds_total', %a), '>', 0,
            'for some time');
     is($m->value('live_held_requests'), 0, 'none is held now');
+    is($m->value('live_zone_blocked_requests_total'),
+       $m->value('live_stream_blocked_requests_total', %a), 'of all streams');
+    # and refusals of what is of no stream
+    cmp_ok($m->value('live_zone_sent_bytes_total'), '>', $sent, 'bytes of all');
+    cmp_ok($m->value('live_zone_sent_bytes_total'), '<', $sent * 1.1,
+           'and no others');
+    cmp_ok($m->value('live_stream_sent_average_bytes_per_second', %a), '>', 0,
+           'how many a second of late');
 }
 
 
@@ -569,10 +612,14 @@ sub reload {
            'the round trip to its publisher is known');
     cmp_ok(metrics()->value('live_track_frames_total', %video), '>',
            $first->{video}, 'frames go on');
-
     cmp_ok(metrics()->value('live_workers'), '>=', 3, 'with old workers');
     cmp_ok(metrics()->value('streaming_memory_bytes'), '>', 1e6, 'memory');
     cmp_ok(metrics()->value('streaming_cpu_percent'), '<', 1000, 'CPU');
+    cmp_ok(metrics()->value('live_stream_uptime_seconds', %a), '>', 0,
+           'for how long it is there');
+    cmp_ok(metrics()->value("live_track_${_}bytes_per_second", %video), '>', 0,
+           "bytes a second: ${_}what was published")
+        for '', 'average_';
 
     ok($t->poll(sub { (query('live_stream_up{stream="a"}') // 0) == 1 }, 10),
        'Prometheus sees it');
@@ -588,12 +635,15 @@ sub ladder {
     my $client = Test::Live::RTMP->start(port => $t->port(1935),
                                          app => 'ladder', name => 'l');
     my $feed = Test::Live::Feed->new($client, $tags);
-    my $m;
+    my ($m, $busy);
 
     Test::Live::Feed::run(40, sub {
         $m = metrics();
+        $busy ||= $m->value('streaming_cpu_percent') > 0;
         return ($m->value('live_track_segments_total', %tiny) // 0) > 1;
     }, $feed);
+
+    ok($busy, 'CPU');
 
     is($m->value('live_track_running', %tiny), 1, 'a rendition runs');
     is($m->value('streaming_ffmpeg_processes'), 1, 'one is transcoded');

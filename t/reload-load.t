@@ -101,6 +101,7 @@ http {
         location /live/ { live_play live; }
         location /plain/ { live_play plain; }
         location = /streams { live_api live; }
+        location = /metrics { live_metrics; }
     }
 }
 CONF
@@ -467,19 +468,23 @@ sub answers_of_before {
 sub test_api {
     my ($what, %new) = @_;
 
-    my (%seen, @wrong);
+    for ([ '/streams', \&api_errors ], [ '/metrics', \&metrics_errors ]) {
+        my ($url, $errors) = @$_;
+        my (%seen, @wrong);
 
-    $t->wait_for(sub {
-        my $r = $t->get('/streams');
-        my $worker = $r->{headers}{'x-worker'} // 0;
+        $t->wait_for(sub {
+            my $r = $t->get($url);
+            my $worker = $r->{headers}{'x-worker'} // 0;
 
-        $seen{$worker}++ or push @wrong, api_errors($worker, $r);
+            $seen{$worker}++ or push @wrong, $errors->($worker, $r);
 
-        return !grep { !$seen{$_} } keys %new;
-    }, 10, 'answers of all workers');
+            return !grep { !$seen{$_} } keys %new;
+        }, 10, "answers of all workers to $url");
 
-    is_deeply([ grep { !$seen{$_} } keys %new ], [], "$what: all answer");
-    is_deeply(\@wrong, [], "$what: and each lists all streams as live");
+        is_deeply([ grep { !$seen{$_} } keys %new ], [],
+                  "$what: all answer to $url");
+        is_deeply(\@wrong, [], "$what: and each has all streams as live");
+    }
 }
 
 
@@ -493,6 +498,17 @@ sub api_errors {
                @{ decode_json($r->{body})->{streams} };
 
     return map { "$worker: no $_" } grep { !$live{$_} } @names;
+}
+
+
+sub metrics_errors {
+    my ($worker, $r) = @_;
+
+    my %live = map { ($_ => 1) }
+               map { m{^live_stream_up\{application="(.*)",stream="(.*)"\} 1$}
+                     ? "$1/$2" : () } split /\n/, $r->{body};
+
+    return map { "$worker: no metrics of $_" } grep { !$live{$_} } @names;
 }
 
 

@@ -416,23 +416,7 @@ sub ask {
 }
 
 
-sub client_on {
-    my ($worker) = @_;
-
-    for (1 .. 100) {
-        my $c = RTMP->new(port => $t->port(1935));
-        my $port = $c->socket()->sockport();
-
-        $c->handshake();
-
-        my ($line) = $t->log(qr/client 127\.0\.0\.1:$port connected/);
-
-        return $c if $line && $line =~ /\] $worker#/;
-        $c->close();
-    }
-
-    die "worker $worker accepts nothing\n";
-}
+sub client_on { return RTMP->on_worker($t, $_[0]) }
 
 
 sub feed_until {

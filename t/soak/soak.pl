@@ -704,7 +704,9 @@ sub away {
             push @away, [ ($gone // $from) - 0.3, $when + 2 ];
             $gone = undef;
 
-        } elsif ($what =~ /^(?:ends|lost)$/) {
+        } elsif ($what =~ /^(?:ends|lost|stop|close|reset)$/) {
+
+            # it says what it does before it does it
             $gone //= $when;
 
         } elsif ($what =~ /^(?:stall|burst|silent)$/) {

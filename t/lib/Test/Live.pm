@@ -31,8 +31,9 @@ package Test::Live;
 # PORT_N gives a free port for each number N; get() and ffmpeg_publish() use
 # those of 8080 and 1935 where nothing else is said.
 #
-# Environment: TEST_NGINX_BINARY, TEST_LIVE_SO, TEST_ASAN=1 (the .so of
-# build/asan, with its runtime), TEST_LEAVE=1 (keep the folder), BUILD_DIR.
+# Environment: TEST_NGINX_BINARY, TEST_LIVE_SO, TEST_ASAN=1 or TEST_TSAN=1 (the
+# .so of build/asan or build/tsan, with its runtime), TEST_LEAVE=1 (keep the
+# folder), BUILD_DIR.
 
 use strict;
 use warnings;
@@ -57,7 +58,7 @@ my $build = abs_path_of($ENV{BUILD_DIR} || "$root/build");
 my @port_range = (20000, 31999);
 
 # How long nginx may take to start, to reload, and to exit.
-my $start_limit = $ENV{TEST_ASAN} ? 30 : 15;
+my $start_limit = $ENV{TEST_ASAN} || $ENV{TEST_TSAN} ? 30 : 15;
 my $exit_limit = 15;
 
 my @instances;
@@ -103,21 +104,15 @@ sub new {
 
     make_path("$self->{dir}/tmp", "$self->{dir}/logs");
 
-    $self->{binary} = $ENV{TEST_NGINX_BINARY}
-                      || ($ENV{TEST_ASAN} && $ENV{TEST_ASAN_NGINX})
-                      || find_program('nginx');
+    $self->{binary} = ($ENV{TEST_ASAN} && $ENV{TEST_ASAN_NGINX})
+                      || $ENV{TEST_NGINX_BINARY} || find_program('nginx');
 
-    if ($ENV{TEST_ASAN} && $ENV{TEST_ASAN_NGINX}) {
-        $self->{binary} = $ENV{TEST_ASAN_NGINX};
-    }
+    # some tests need what only a build for them has
+    my $kind = $option{build} || ($ENV{TEST_ASAN} ? 'asan'
+                                  : $ENV{TEST_TSAN} ? 'tsan' : '.');
 
-    $self->{so} = $ENV{TEST_LIVE_SO}
-                  || ($ENV{TEST_ASAN} ? "$build/asan/ngx_live_module.so"
-                                      : "$build/ngx_live_module.so");
-
-    # a test that needs what only a build for it has
-    $self->{so} = "$build/$option{build}/ngx_live_module.so"
-        if $option{build};
+    $self->{so} = (!$option{build} && $ENV{TEST_LIVE_SO})
+                  || "$build/$kind/ngx_live_module.so";
 
     die "$self->{so} is not there: run ./build.sh\n" unless -f $self->{so};
 
@@ -356,6 +351,7 @@ sub environment {
 sub nginx_env {
     my ($self) = @_;
 
+    return { tsan_env(), %{ $self->{env} || {} } } if $ENV{TEST_TSAN};
     return $self->{env} || {} unless $ENV{TEST_ASAN};
 
     my %env = (
@@ -368,11 +364,31 @@ sub nginx_env {
     );
 
     unless ($ENV{TEST_ASAN_NGINX}) {
-        chomp(my $runtime = `gcc -print-file-name=libasan.so`);
-        $env{LD_PRELOAD} = abs_path($runtime);
+        $env{LD_PRELOAD} = runtime('libasan.so');
     }
 
     return \%env;
+}
+
+
+# nginx and libraries are not instrumented; t/tsan/tasks.c tells of nginx's
+# queues.
+sub tsan_env {
+    my ($options) = @_;
+
+    return (LD_PRELOAD => runtime('libtsan.so'),
+            TSAN_OPTIONS => join ' ', 'ignore_noninstrumented_modules=1',
+                                 'exitcode=0', $options || ());
+}
+
+
+# libsrt throws, and the runtime looks for that when it starts
+sub runtime {
+    my ($name) = @_;
+
+    chomp(my @paths = map { `gcc -print-file-name=$_` } $name, 'libstdc++.so.6');
+
+    return join ':', map { abs_path($_) } @paths;
 }
 
 
@@ -754,10 +770,17 @@ sub get {
 
         vec($bits, fileno $socket, 1) = 1;
 
-        return failed('timed out', $raw)
-            if $left <= 0 || select($bits, undef, undef, $left) <= 0;
+        return failed('timed out', $raw) if $left <= 0;
+
+        # modules of a test may have a handler for children that end
+        my $ready = select $bits, undef, undef, $left;
+
+        next if $ready < 0 && $!{EINTR};
+        return failed('timed out', $raw) if $ready <= 0;
 
         my $n = sysread $socket, $raw, 65536, length $raw;
+
+        next if !defined $n && $!{EINTR};
         last unless $n;
     }
 

@@ -58,6 +58,26 @@ sub new {
 }
 
 
+# A client whose connection that worker has accepted, with its handshake done.
+sub on_worker {
+    my ($class, $t, $worker) = @_;
+
+    for (1 .. 100) {
+        my $self = $class->new(port => $t->port(1935));
+        my $port = $self->socket()->sockport();
+
+        $self->handshake();
+
+        my ($line) = $t->log(qr/client 127\.0\.0\.1:$port connected/);
+
+        return $self if $line && $line =~ /\] $worker#/;
+        $self->close();
+    }
+
+    die "worker $worker accepts nothing\n";
+}
+
+
 # Before nginx is asked to exit gracefully.
 sub close_all {
     $_->close() for grep { defined } @clients;
