@@ -166,6 +166,7 @@ class Watch {
         if (!last || last.height !== metadata.height) {
             this.sizes.push({
                 at: this.now(),
+                settled: this.settled(),
                 height: metadata.height,
                 gap: last ? Math.round(shown - this.shownAt) : 0,
                 step: last ? Math.round((metadata.mediaTime
