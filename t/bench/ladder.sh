@@ -44,7 +44,8 @@ ladder_build() {
         -I"$ROOT/src/base" -I"$ROOT/src/media" "$ROOT/t/bench/ladder.c" \
         "$ROOT"/src/base/*.c "$ROOT"/src/media/*.c \
         $(pkg-config --cflags --libs libavfilter libavformat libavcodec \
-              libswscale libswresample libavutil zlib) -lpthread -lm
+              libswscale libswresample libavutil libcrypto zlib jansson \
+              libcurl) -lpthread -lm
 }
 
 

@@ -71,7 +71,7 @@ modules_dir() {
 }
 
 
-make_material() {
+make_programs() {
     mkdir -p "$BUILD"
 
     cc -std=c17 -O2 -Wall -Wextra -Werror -o "$BUILD/rtmp_load" \
@@ -80,6 +80,11 @@ make_material() {
         "$ROOT"/t/bench/hls_load*.c
     cc -std=c17 -O2 -Wall -Wextra -Werror -o "$BUILD/burst" \
         "$ROOT"/t/bench/burst.c
+}
+
+
+make_material() {
+    make_programs
 
     [ -s "$FLV" ] && return
 
