@@ -160,6 +160,7 @@ publish_all('at first');
 round(@$_) for @points;
 transcoding(@$_) for [ 'stage-run', 9 ], [ 'stage-done', 9 ], [ 'follow', 9 ];
 other_is_killed();
+leaving();
 stopped(@$_) for [ 'header', 9 ], [ 'close', 9 ];
 end_all($before);
 
@@ -679,6 +680,55 @@ sub other_is_killed {
               'without a discontinuity');
     is_deeply([ wrong_bytes(still_kept($sums, $lists)) ], [],
               'what was published is there');
+}
+
+
+# Between the end of a publication and the playlist that says so: who waits for
+# what comes next is not sent the one that promises it (HLS-53, HLS-59).
+sub leaving {
+    my $name = $names[0];
+    my $stopped = $owner;
+
+    ok(feed_until(10, 'hint', sub { playlist($name, 'source')->hint() }),
+       'away: a playlist has a hint');
+
+    arm('away', 1, $stopped, SIGSTOP);
+    (delete $feeds{$name})->client()->close();
+    ok($t->wait_for(sub { control_values()->{died} }, 15, 'stop'),
+       'away: a worker is stopped there');
+
+    my $p = playlist($name, 'source');
+    my $msn = $p->{sequence} + @{ $p->{segments} };
+    my $socket = IO::Socket::INET->new(
+        PeerAddr => '127.0.0.1:' . $t->port(8080)) or die "no connection: $!\n";
+
+    $socket->autoflush(1);
+    print $socket "GET /live/$name/source/playlist.m3u8?_HLS_msn=$msn "
+                  . "HTTP/1.0\r\n\r\n";
+
+    # the same worker, later
+    is($t->get('/streams')->{status}, 200, 'away: the other one serves');
+
+    my $bits = '';
+    vec($bits, fileno $socket, 1) = 1;
+
+    ok($p->hint(), 'away: the playlist has it still');
+    is(select(my $ready = $bits, undef, undef, 0), 0,
+       'away: who asks for more has to wait');
+
+    kill 'CONT', $stopped;
+    is(select($ready = $bits, undef, undef, 10), 1, 'away: until it goes on');
+
+    my $answer = do { local $/; <$socket> };
+
+    like($answer, qr{^HTTP/1\.1 200 }, 'away: and is answered');
+    unlike($answer, qr/PRELOAD-HINT/, 'away: that nothing comes');
+
+    my %from = map { $_ => last_msn($_) } @names;
+
+    ok(feed_until(20, 'segments', sub {
+        !grep { last_msn($_) < $from{$_} + 2 } @names
+    }), 'away: streams go on');
 }
 
 

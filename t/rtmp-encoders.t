@@ -225,9 +225,14 @@ sub play {
         ok($playlist, "$name: the $kind playlist ends") or next;
         is_deeply($playlist->{errors}, [], "$name: $kind playlist is valid");
 
+        # an encoder may end with a key frame whose sound has not come yet
+        my @all = @{ $playlist->{segments} };
+
+        pop @all if $kind eq 'audio' && @all > 1 && $all[-1]{gap};
+
         my @segments = map {
             Test::Live::MP4->segment($t->get("/live/$path/$_->{uri}")->{body})
-        } @{ $playlist->{segments} };
+        } @all;
 
         my @errors = map { @{ $_->{errors} } } @segments;
 

@@ -163,6 +163,8 @@ ngx_live_publish_finish(ngx_live_publication_t *pub)
 
     ngx_live_store(&st->state, NGX_LIVE_STREAM_AWAY);
 
+    ngx_live_crash_point("away");
+
     /* its writers have trimmed their logs */
     pub->writers[0].sh = NULL;
     pub->writers[1].sh = NULL;

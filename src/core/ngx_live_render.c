@@ -314,6 +314,7 @@ ngx_live_render_edge(ngx_live_stream_sh_t *st, ngx_live_track_sh_t *t,
         return;
     }
 
+    p->edge.hint = 1;
     p->media.hint = 1;
     p->media.hint_msn = t->segments.head;
     p->media.hint_part = p->edge.parts;

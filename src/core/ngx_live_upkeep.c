@@ -154,7 +154,8 @@ ngx_live_upkeep_claim(ngx_live_zone_t *zone, ngx_live_stream_sh_t **batch,
 
                 st->owner = ngx_pid;
                 st->dirty = 0;
-                lost[n] = (st->state == NGX_LIVE_STREAM_LIVE);
+                lost[n] = (st->state == NGX_LIVE_STREAM_LIVE
+                           || st->state == NGX_LIVE_STREAM_AWAY);
             }
 
             batch[n++] = st;
@@ -261,17 +262,19 @@ ngx_live_upkeep_stream(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 
 /*
  * The writer has died: what it was making is complete before anybody sees
- * that nothing comes any more.
+ * that nothing comes any more.  One that was away already may have died before
+ * it has said so.
  */
 
 static void
 ngx_live_upkeep_lost(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 {
-    ngx_uint_t  mine;
+    ngx_uint_t  mine, away;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     mine = (st->owner == ngx_pid && st->state == NGX_LIVE_STREAM_LIVE);
+    away = (st->owner == ngx_pid && st->state == NGX_LIVE_STREAM_AWAY);
 
     if (mine) {
         if (st->ends == st->publication) {
@@ -292,14 +295,15 @@ ngx_live_upkeep_lost(ngx_live_zone_t *zone, ngx_live_stream_sh_t *st)
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
-    if (!mine) {
+    if (mine) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "live stream \"%*s/%*s\" lost its worker",
+                      (size_t) st->app_len, st->app,
+                      (size_t) st->name_len, st->name);
+
+    } else if (!away) {
         return;
     }
-
-    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                  "live stream \"%*s/%*s\" lost its worker",
-                  (size_t) st->app_len, st->app,
-                  (size_t) st->name_len, st->name);
 
     ngx_live_render_later(zone, st, NGX_LIVE_RENDER_ALL);
 }

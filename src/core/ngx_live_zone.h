@@ -25,7 +25,7 @@
 #include "ngx_live_stat_zone.h"
 
 
-#define NGX_LIVE_LAYOUT         11      /* of all shared structures */
+#define NGX_LIVE_LAYOUT         12      /* of all shared structures */
 
 #define NGX_LIVE_MAX_WORKERS    128     /* of old and new cycles together */
 #define NGX_LIVE_MAX_TRACKS     14      /* of one stream */
@@ -195,6 +195,7 @@ typedef struct {
     uint32_t                parts;          /* of msn, 0: none */
     uint32_t                last_parts;     /* of msn - 1 */
     uint32_t                ended;
+    uint32_t                hint;           /* more comes, it says */
     uint32_t                part_target;    /* ms; 0: no low latency */
 } ngx_live_edge_t;
 

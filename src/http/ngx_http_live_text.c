@@ -319,9 +319,10 @@ ngx_http_live_text_ready(ngx_http_live_ctx_t *ctx, ngx_live_edge_t *edge,
 
     /*
      * Nothing comes while the publisher is away: players get what there is
-     * and ask again, as they do for a playlist that does not change.
+     * and ask again, as they do for a playlist that does not change.  One that
+     * promises more is about to be replaced.
      */
-    if (rc == NGX_AGAIN && !ngx_http_live_is_live(ctx->st)) {
+    if (rc == NGX_AGAIN && !edge->hint && !ngx_http_live_is_live(ctx->st)) {
         return NGX_OK;
     }
 

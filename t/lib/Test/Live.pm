@@ -364,7 +364,8 @@ sub nginx_env {
     );
 
     unless ($ENV{TEST_ASAN_NGINX}) {
-        $env{LD_PRELOAD} = runtime('libasan.so');
+        $env{LD_PRELOAD} = join ' ', runtime('libasan.so'),
+            $env{LD_PRELOAD} // ();
     }
 
     return \%env;
