@@ -41,6 +41,8 @@ typedef struct {
     ngx_live_publication_t  *pub;       /* NULL: it has not begun */
     live_slate_cursor_t      cursor;
     ngx_msec_t               began;
+    int64_t                  frame;     /* us that a picture lasts */
+    int64_t                  shown;     /* us until which the last one does */
 
     ngx_event_t              timer;
     ngx_log_t                log;
@@ -284,6 +286,7 @@ ngx_live_player_begin(ngx_live_player_t *p)
     if (t[LIVE_MEDIA_VIDEO].n) {
         info = t[LIVE_MEDIA_VIDEO].info;
         fps = (double) info.fps_num / info.fps_den;
+        p->frame = (int64_t) (1000000 / fps);
     }
 
     ngx_live_publish_metadata(p->pub, fps, 0, t[LIVE_MEDIA_VIDEO].n == 0);
@@ -314,7 +317,10 @@ ngx_live_player_begin(ngx_live_player_t *p)
 }
 
 
-/* What is due by now. */
+/*
+ * What is due by now, and the sound of the last picture: it may have begun a
+ * segment, which may be the last one.
+ */
 
 static ngx_int_t
 ngx_live_player_feed(ngx_live_player_t *p)
@@ -334,13 +340,17 @@ ngx_live_player_feed(ngx_live_player_t *p)
         s = live_slate_next(p->media, &p->cursor, &media, &us);
     }
 
-    while (us <= now) {
+    while (us <= now || (media == LIVE_MEDIA_AUDIO && us < p->shown)) {
 
         if (ngx_live_player_frame(p, s, media, us) != NGX_OK) {
             return NGX_ERROR;
         }
 
         bytes += s->size;
+
+        if (media == LIVE_MEDIA_VIDEO) {
+            p->shown = us + p->frame;
+        }
 
         live_slate_step(&p->cursor, media);
         s = live_slate_next(p->media, &p->cursor, &media, &us);
