@@ -21,7 +21,11 @@ use Test::More;
 use Test::Live;
 use Test::Live::Browser;
 
-use constant FPS => 30;
+use constant {
+    FPS      => 30,
+    STOLEN   => 0.08,   # of the CPUs' time: the machine has not been ours
+    ATTEMPTS => 3,
+};
 
 my $seconds = $ENV{LIVE_SECONDS} || 60;
 
@@ -128,6 +132,9 @@ sub segments {
 }
 
 
+# Once more where the host has taken the CPUs away meanwhile.
+my %attempts;
+
 sub play {
     my ($time, @round) = @_;
 
@@ -156,6 +163,14 @@ sub play {
                     $time + 60, 'end of the run'), "played: $time s");
 
     my @after = cpu_times();
+    my $stolen = $browser->stolen();
+
+    if ($stolen > STOLEN && ++$attempts{$names} < ATTEMPTS) {
+        diag(sprintf '%d %% of the time were stolen: once more',
+                     100 * $stolen);
+        $browser->end();
+        return play($time, @round);
+    }
 
     check($round[$_], $browser->report($_)) for 0 .. $#round;
 

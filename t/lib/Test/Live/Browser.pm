@@ -15,6 +15,7 @@ package Test::Live::Browser;
 #     $browser->report(0);      # the latest of the first page
 #     $browser->crashes();      # uncaught errors of all pages
 #     $browser->refused();      # answers of 400 and above
+#     $browser->stolen();       # share of time in which the host had the CPUs
 #     $browser->end();
 
 use strict;
@@ -93,6 +94,7 @@ sub new {
         crashes => [],
         refused => [],
         read    => 0,
+        cpu     => [ cpu_times() ],
     }, $class;
 
     $self->{pid} = $t->spawn({ output => "$self->{name}.err",
@@ -149,6 +151,31 @@ sub report {
     my ($self, $n) = @_;
 
     return $self->{reports}[$n];
+}
+
+
+# What players see while other guests of the host have the CPUs, all of this
+# machine included, says nothing of a stream.
+sub stolen {
+    my ($self) = @_;
+
+    my @now = cpu_times();
+    my ($all, $stolen) = map { $now[$_] - $self->{cpu}[$_] } 0, 1;
+
+    return $all ? $stolen / $all : 0;
+}
+
+
+# Of all CPUs since the machine's start: (all time, stolen time).
+sub cpu_times {
+    open my $in, '<', '/proc/stat' or die "no /proc/stat: $!\n";
+
+    my (undef, @times) = split ' ', scalar <$in>;
+    my $all = 0;
+
+    $all += $_ for @times[0 .. 7];
+
+    return ($all, $times[7]);
 }
 
 
