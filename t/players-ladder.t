@@ -38,9 +38,6 @@ use constant {
     FAST    => '800k',
     SLOW    => '150k',
     SLOWER  => '50k',
-
-    STOLEN   => 0.08,   # of the CPUs' time: the machine has not been ours
-    ATTEMPTS => 3,
 };
 
 my @players = (
@@ -206,9 +203,6 @@ sub segments {
 }
 
 
-# Once more where the host has taken the CPUs away meanwhile.
-my %attempts;
-
 sub play {
     my (@round) = @_;
 
@@ -243,15 +237,6 @@ sub play {
     my @again = until_all($browser, \@round, 'the source, on a fast one', sub {
         return $_[0]{height} == SOURCE;
     }, @streams);
-
-    my $stolen = $browser->stolen();
-
-    if ($stolen > STOLEN && ++$attempts{"@streams"} < ATTEMPTS) {
-        diag(sprintf '%d %% of the time were stolen: once more',
-                     100 * $stolen);
-        $browser->end();
-        return play(@round);
-    }
 
     check($round[$_], $high[$_], $low[$_], $again[$_]) for 0 .. $#round;
 
