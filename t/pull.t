@@ -13,7 +13,7 @@ use JSON::PP qw/ decode_json encode_json /;
 use Test::Live;
 use Test::Live::M3U8;
 use Test::More;
-use Time::HiRes qw/ sleep time /;
+use Time::HiRes qw/ time /;
 
 my $t = Test::Live->new();
 
@@ -227,7 +227,11 @@ sub test_file {
     is(ask('GET', '/streams/file')->{json}{renditions}[0]{frames}, $wanted,
        "each of its $wanted pictures");
 
-    sleep 2;
+    # workers look for what there is to pull meanwhile
+    create('nobody', 'http://127.0.0.1:1/');
+    ok($t->wait_for(sub { (source('nobody')->{failed} // 0) >= 2 }, 20,
+                    'two tries of another one'), 'others are tried again');
+    remove('nobody');
     is(source('file')->{state}, 'ended', 'it stays at its end');
 
     is(ask('POST', '/streams/file/start')->{status}, 200, 'it is started');
