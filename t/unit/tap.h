@@ -11,12 +11,21 @@
 
 static int  tap_count;
 static int  tap_failed;
+static int  tap_cond;
 
 
-__attribute__((format(printf, 2, 3)))
+/*
+ * The condition comes first: the order in which arguments are evaluated is
+ * the compiler's, and the text often shows what the condition has set.
+ */
+#define tap_ok(cond, ...)  (tap_cond = (cond) != 0, tap_line(__VA_ARGS__))
+
+
+__attribute__((format(printf, 1, 2)))
 static inline int
-tap_ok(int cond, const char *fmt, ...)
+tap_line(const char *fmt, ...)
 {
+    int      cond = tap_cond;
     va_list  args;
 
     printf("%sok %d - ", cond ? "" : "not ", ++tap_count);
