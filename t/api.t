@@ -4,6 +4,7 @@
 # and every answer is what docs/openapi.json says.
 
 # asan
+# waits
 
 use strict;
 use warnings;

@@ -4,6 +4,7 @@
 # that nginx writes or serves shows a key.
 
 # asan
+# waits
 
 use strict;
 use warnings;

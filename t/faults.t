@@ -3,6 +3,8 @@
 # System calls fail while nginx runs (t/faults/shim.c, preloaded): nothing
 # crashes, the cause is in the log once or seldom, and what is published when
 # it has gone is served whole (invariants 4, 6 and 9).
+#
+# waits
 
 use strict;
 use warnings;

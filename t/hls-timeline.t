@@ -3,6 +3,8 @@
 # Playlists as a strict player sees them while a stream goes on: promises that
 # are kept, numbers that never change, times that add up (HLS-8, HLS-10..13,
 # HLS-20, HLS-21, HLS-23, HLS-34..42, HLS-94, CMAF-14, CMAF-76).
+#
+# waits
 
 use strict;
 use warnings;

@@ -2,6 +2,8 @@
 
 # Caches in front: nginx's proxy_cache and Varnish give out the same bytes,
 # keep what may be kept, and let go of what may not (HTTP-13, 20, 43 to 47).
+#
+# waits
 
 use strict;
 use warnings;

@@ -4,6 +4,7 @@
 # HTTP-11): to whom, in what pieces, and how it ends.
 
 # asan
+# waits
 
 use strict;
 use warnings;

@@ -4,6 +4,7 @@
 # else is asked for a moment early (HLS-57 to HLS-65, HLS-93).
 
 # asan
+# waits
 
 use strict;
 use warnings;

@@ -1,6 +1,7 @@
 #!/usr/bin/env perl
 
 # asan
+# waits
 #
 # Rungs on demand: all are in the multivariant playlist, run from the first
 # request on, which is held until there is something, and end when nobody has

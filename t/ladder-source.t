@@ -1,6 +1,7 @@
 #!/usr/bin/env perl
 
 # asan
+# waits
 #
 # Sources that are not plain: sizes, pixels that are not square, interlaced, 10
 # bits, full range, HDR, no constant frame rate, another size in the middle,

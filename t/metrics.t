@@ -5,6 +5,7 @@
 # from whatever worker they are asked for, and over a reload.
 
 # asan
+# waits
 
 use strict;
 use warnings;

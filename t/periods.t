@@ -5,6 +5,8 @@
 # Every discontinuity begins a Period of the DASH manifest (DASH-35), also where
 # the worker dies before it could say so, or before any picture came; and where
 # one ends there is no more in its list than there is of media (DASH-38).
+#
+# waits
 
 use strict;
 use warnings;

@@ -4,6 +4,7 @@
 # from whatever libav can open, begun anew when they break off.
 
 # asan
+# waits
 
 use strict;
 use warnings;

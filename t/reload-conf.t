@@ -4,6 +4,7 @@
 # is published next, and what has no application any more ends.
 
 # asan
+# waits
 
 use strict;
 use warnings;

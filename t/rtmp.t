@@ -3,6 +3,7 @@
 # RTMP publishing as clients may do it, by hand.
 
 # asan
+# waits
 
 use strict;
 use warnings;

@@ -3,6 +3,8 @@
 # examples/service.conf and examples/client.py: a program creates a stream, an
 # encoder publishes it where it is told, players and a CDN find it, and it is
 # stopped.
+#
+# waits
 
 use strict;
 use warnings;

@@ -1,6 +1,7 @@
 #!/usr/bin/env perl
 
 # asan
+# waits
 # slate: everybody may have the stream of one at once, and what ends it
 # (invariants 1, 7, 8); files that are none.
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env perl
 
 # asan
+# waits
 # Conflicts of publishers: publish_conflict, and a backup that stands by
 # (RTMP-70, RTMP-71; invariants 1, 10).
 

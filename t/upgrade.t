@@ -5,6 +5,7 @@
 # (invariant 3).
 
 # asan
+# waits
 
 use strict;
 use warnings;

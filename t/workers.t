@@ -3,6 +3,8 @@
 # Several workers: a publisher lands on any of them, playback is right on all
 # of them at once, and the death of one takes nothing away that was published
 # (invariants 1, 3 and 7).
+#
+# waits
 
 use strict;
 use warnings;

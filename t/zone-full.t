@@ -1,6 +1,7 @@
 #!/usr/bin/env perl
 
 # asan
+# waits
 #
 # Invariant 6: at the bound of the zone what no playlist lists goes first, then
 # new publications are refused with a clear error; those that are there go on,

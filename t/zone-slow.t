@@ -1,6 +1,7 @@
 #!/usr/bin/env perl
 
 # asan
+# waits
 #
 # Invariant 4: a client that is too slow for its segment gets the right bytes
 # or a closed connection, whatever happens to the segment, to the stream and

@@ -1,6 +1,7 @@
 #!/usr/bin/env perl
 
 # asan
+# waits
 #
 # What the zone holds: as much memory as there is to fetch, nothing when all
 # is over, nothing lost over many publications, and never two contents for
