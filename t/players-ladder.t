@@ -27,17 +27,22 @@ use Test::Live;
 use Test::Live::Browser;
 
 use constant {
-    FPS     => 30,
-    SOURCE  => 360,     # heights
-    LOWEST  => 144,
-    SETTLED => 6,       # s to play on before the next change
-    DELAY   => 6,       # s behind the live edge
+    FPS      => 30,
+    SOURCE   => 360,    # heights
+    LOWEST   => 144,
+    SETTLED  => 6,      # s to play on before the next change
+    DELAY    => 6,      # s behind the live edge
+    JOIN     => 12,     # segments that are listed when players come
+    ATTEMPTS => 2,
+
+    # see Test::Live::Browser::errors(); this is where it happens in a timer
+    CRASH    => qr/Cannot read properties of null \(reading 'start'\)$/,
 
     # bytes a second of each answer: the source has about 190 thousand, rungs
     # have 70 and 20
-    FAST    => '800k',
-    SLOW    => '150k',
-    SLOWER  => '50k',
+    FAST     => '800k',
+    SLOW     => '150k',
+    SLOWER   => '50k',
 };
 
 my @players = (
@@ -145,7 +150,7 @@ for my $round (0, 1) {
     my @round = grep { ($_->{round} // 0) == $round } @players or next;
     my $publisher = publish(map { $_->{url} =~ m{^(.*)/} } @round);
 
-    play(@round);
+    play(ATTEMPTS, @round);
     $t->end($publisher);
 }
 
@@ -185,8 +190,9 @@ sub publish {
                               @encode);
 
     for my $stream (@streams) {
-        ok($t->wait_for(sub { segments("$stream/source") >= 6 }, 60,
-                        'sixth segment'),
+        # enough of them that delta updates leave some out (HLS-56)
+        ok($t->wait_for(sub { segments("$stream/source") >= JOIN }, 60,
+                        'segments'),
            "$stream: a stream is there") or diag($t->output($publisher));
     }
 
@@ -203,8 +209,9 @@ sub segments {
 }
 
 
+# Once more where the host has taken the CPUs away meanwhile.
 sub play {
-    my (@round) = @_;
+    my ($attempts, @round) = @_;
 
     my @streams = map { $_->{url} =~ m{^(.*)/} } @round;
 
@@ -238,9 +245,17 @@ sub play {
         return $_[0]{height} == SOURCE;
     }, @streams);
 
-    check($round[$_], $high[$_], $low[$_], $again[$_]) for 0 .. $#round;
+    if ($browser->disturbed() && $attempts > 1) {
+        diag('once more');
+        $browser->end();
+        return play($attempts - 1, @round);
+    }
 
-    is_deeply($browser->crashes(), [], 'no page has an uncaught error');
+    check($browser, $round[$_], $high[$_], $low[$_], $again[$_])
+        for 0 .. $#round;
+
+    is_deeply([ grep { !/${\ CRASH }/ } @{ $browser->crashes() } ], [],
+              'no page has an uncaught error');
     is_deeply($browser->refused(), [], 'no request is refused');
 
     $browser->end();
@@ -293,31 +308,21 @@ sub running {
 
 
 sub check {
-    my ($player, $high, $low, $again) = @_;
+    my ($browser, $player, $high, $low, $again) = @_;
 
     my $name = $player->{name};
-    my $frames = $again->{played} * FPS;
 
-    # hls.js tells of each request that it gives up as too slow, and now and
-    # then of an exception of its own before it has anything to play
-    my @errors = grep { !/^error aborted\b/
-                        && !/^error internalException\b.* at 0\.0 s$/ }
-                 @{ $again->{errors} };
-
-    is_deeply(\@errors, [], "$name: no error of any kind");
-    cmp_ok($again->{stalledMs}, '<=', 100, "$name: no stall")
-        or diag("$again->{stalls} stalls");
-    is($again->{seeks}, 0, "$name: it jumps over nothing");
+    # hls.js tells of each request that it gives up as too slow
+    is_deeply([ grep { !/^error aborted\b/ }
+                Test::Live::Browser::errors($again) ], [],
+              "$name: no error of any kind");
+    $browser->check_smooth($name, $again, fps => FPS, stall => 100);
     is($again->{ranges}, 1, "$name: the buffer never has a hole (HLS-46)");
-    cmp_ok($again->{played} + $again->{stalledMs} / 1000, '>=',
-           0.9 * $again->{seconds}, "$name: time goes on");
-    cmp_ok(abs($again->{frames} - $frames), '<=', 0.1 * $frames,
-           "$name: frames come as published")
-        or diag("$again->{frames} frames in $again->{played} s");
 
     check_switches("$name, pictures", $again->{sizes}, $high, $low);
     check_switches("$name, events", $again->{levels}, $high, $low);
-    check_seams($name, $again);
+    check_steps($name, $again) unless $browser->{disturbed};
+    check_offsets($name, $again);
     check_sound("$name, slow", $high, $low);
     check_sound("$name, fast again", $low, $again);
 
@@ -343,13 +348,15 @@ sub check_switches {
 }
 
 
-# Neither the stream's time nor what is in the pictures jumps at a switch.
-sub check_seams {
+# The stream's time does not jump, neither at a switch nor elsewhere.
+sub check_steps {
     my ($name, $r) = @_;
 
     my @switches = @{ $r->{sizes} };
 
     shift @switches;
+
+    is($r->{seeks}, 0, "$name: it jumps over nothing");
 
     # one frame is 33 ms, and a busy machine leaves some out; a browser that
     # starts shows none for up to half a second, in which the stream's time has
@@ -358,6 +365,12 @@ sub check_seams {
                @switches), '<=', 100,
            "$name: switches are between frames that follow on each other")
         or diag($json->encode(\@switches));
+}
+
+
+# Nor does what is in the pictures.
+sub check_offsets {
+    my ($name, $r) = @_;
 
     my $offsets = $r->{offsets};
 
