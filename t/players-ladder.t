@@ -312,9 +312,7 @@ sub check {
 
     my $name = $player->{name};
 
-    # hls.js tells of each request that it gives up as too slow
-    is_deeply([ grep { !/^error aborted\b/ }
-                Test::Live::Browser::errors($again) ], [],
+    is_deeply([ Test::Live::Browser::errors($again) ], [],
               "$name: no error of any kind");
     $browser->check_smooth($name, $again, fps => FPS, stall => 100);
     is($again->{ranges}, 1, "$name: the buffer never has a hole (HLS-46)");

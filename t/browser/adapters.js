@@ -33,10 +33,12 @@ const PLAYERS = {
             };
 
             /* it plays faster only with a second in its buffer, and would
-             * stay where a slow start has left it */
+             * stay where a slow start has left it; where a stall has put the
+             * first beyond the second it would seek at each update */
             if (delay) {
                 config.liveSyncDuration = delay;
                 config.liveMaxLatencyDuration = delay + room;
+                config.liveSyncOnStallIncrease = 0;
             }
 
             /* s, half-lives of its estimate of the bandwidth: with those it
@@ -140,7 +142,11 @@ const PLAYERS = {
                 watch.error(explain(event.detail));
             });
 
+            /* without it 5.2.12 throws away what comes between the first part
+             * of a segment and the next key frame, for most of those who join
+             * when the window slides (its issue 10589) */
             player.configure({
+                manifest: { hls: { sequenceMode: true } },
                 streaming: { lowLatencyMode: true, liveSync: { enabled: true } }
             });
 

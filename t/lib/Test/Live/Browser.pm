@@ -198,10 +198,10 @@ sub check_smooth {
 
 
 # Errors that latency.html tells of, without those that hls.js 1.7.4 makes itself
-# before it plays, and from which it goes on:
+# and from which it goes on.  It tells of each request that it gives up; the
+# others are from before it plays:
 #
-# It gives requests up, and goes from 0 to where it begins, and says that it
-# jumped over a hole.
+# It goes from 0 to where it begins and says that it jumped over a hole.
 #
 # It appends to a SourceBuffer that is still busy where parts come very fast
 # (its issue 7321).
@@ -212,11 +212,12 @@ sub check_smooth {
 sub errors {
     my ($report) = @_;
 
-    my $own = qr/aborted\b|bufferSeekOverHole\b
+    my $own = qr/bufferSeekOverHole\b
                  |internalException\b.*\bof\ null\b
                  |bufferAppendError\b.*\bstill\ processing\b/x;
 
-    return grep { !/^error $own.* at 0\.0 s$/ } @{ $report->{errors} };
+    return grep { !/^error (?:aborted\b|$own.* at 0\.0 s$)/ }
+           @{ $report->{errors} };
 }
 
 
