@@ -40,7 +40,7 @@ live {
 }
 
 stream {
-    log_format live '$remote_port|$live_state|';
+    log_format live '$connection|$live_state|';
     access_log %%DIR%%/stream.log live;
     limit_conn_zone $binary_remote_addr zone=addresses:64k;
 
@@ -588,26 +588,32 @@ sub ends {
 sub lines_of {
     my ($c) = @_;
 
+    my $id = id_of($c) or return '';
+
+    return join "\n", grep { /\] \Q$id\E / } $t->log(qr/\*\d+ /);
+}
+
+
+# "PID#TID: *CONNECTION"; a port is used again and again.
+sub id_of {
+    my ($c) = @_;
+
     my $port = $c->socket()->sockport();
-    my @lines = $t->log(qr/\*\d+ /);
-    my ($first) = grep { /client 127\.0\.0\.\d:$port connected/ } reverse @lines;
+    my ($id) = map { /\] (\d+\#\d+: \*\d+) / }
+               reverse $t->log(qr/client 127\.0\.0\.\d:$port connected/);
 
-    return '' unless $first;
-
-    my ($id) = $first =~ /\] (\d+\#\d+: \*\d+) /;
-
-    return join "\n", grep { /\] \Q$id\E / } @lines;
+    return $id;
 }
 
 
 sub state_of {
     my ($c) = @_;
 
-    my $port = $c->socket()->sockport();
+    my ($connection) = (id_of($c) // '') =~ /(\d+)$/ or return undef;
 
     return $t->wait_for(sub {
         my ($state) = ($t->read_file('stream.log') // '')
-                      =~ /.*^$port\|(\w+)\|$/ms;
+                      =~ /^$connection\|(\w+)\|$/m;
         $state;
     }, 10, 'line of the access log');
 }

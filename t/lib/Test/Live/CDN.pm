@@ -254,15 +254,19 @@ sub example {
 }
 
 
-# It answers, if only with 404.
+# It answers, if only with 404.  The origin logs behind its answer: what asks
+# what it was asked begins when it has.
 sub started {
     my ($self, $name, $port, $pid) = @_;
 
     my $t = $self->{t};
 
+    $self->reset();
+
     my $up = $t->wait_for(sub {
         !$t->is_running($pid) && -1
-        || $t->get('/none', port => $port)->{status} == 404;
+        || $t->get('/none', port => $port)->{status} == 404
+           && $self->asked()->{'/none'};
     }, START_LIMIT, "$name");
 
     Test::More::diag($t->output($pid)) unless $up && $up > 0;
