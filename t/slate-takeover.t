@@ -432,7 +432,11 @@ sub reload {
     ok($t->wait_for(sub { ended('reload') }, 10, 'end'),
        'and the slate of the old one ends');
 
-    my $p = playlist('live/reload');
+    my $p = $t->wait_for(sub {
+        my $p = playlist('live/reload');
+
+        return @{ dsn($p, 2) } ? $p : 0;
+    }, 10, 'a segment of the publisher');
 
     is_deeply(errors($p, 'live/reload/source'), [], 'HLS and CMAF');
     is(discontinuities($p), 2, 'one discontinuity each');
