@@ -80,8 +80,8 @@ sub start_obs {
 }
 
 
-# Its clock paces it, but times are counted: those of live sources go wrong
-# where the machine has no CPU for them.
+# It is paced behind the muxer: live sources, and a muxer that may not wait for
+# them, tell wrong times where the machine has no CPU for them.
 sub start_gstreamer {
     my ($sink) = @_;
 
@@ -89,15 +89,15 @@ sub start_gstreamer {
 
     return $t->spawn(qw/ gst-launch-1.0 -e -q /, split ' ', <<"PIPELINE");
         videotestsrc num-buffers=180 pattern=ball
-        ! video/x-raw,width=320,height=180,framerate=30/1 ! clocksync
+        ! video/x-raw,width=320,height=180,framerate=30/1
         ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=60
           bitrate=300
         ! video/x-h264,profile=main ! h264parse ! queue
-        ! flvmux name=m streamable=true ! tee name=t
+        ! flvmux name=m streamable=true ! clocksync ! tee name=t
         ! queue ! $sink location=$server/$sink
         t. ! queue ! filesink location=$file
         audiotestsrc num-buffers=281 samplesperbuffer=1024 wave=ticks
-        ! audio/x-raw,rate=48000,channels=2 ! clocksync
+        ! audio/x-raw,rate=48000,channels=2
         ! avenc_aac bitrate=64000 ! aacparse ! queue ! m.
 PIPELINE
 }
